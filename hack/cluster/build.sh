@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Builds what the test cluster is made of into bin/cluster/, each binary only if it is missing or pinned anew:
+# Kubernetes, etcd and kwok, from the Go modules pinned in the folders beside this script.
+# About 8 minutes on 2 cores with cold caches; no time at all after that.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+out=$root/bin/cluster
+mkdir -p "$out"
+export CGO_ENABLED=0 GOFLAGS=-trimpath GOWORK=off
+
+module_version() { (cd "$here/$1" && go list -m -f '{{.Version}}' "$2"); }
+
+# The flags that Kubernetes' own build stamps its version with; without them it calls itself v0.0.0-master.
+kubernetes_ldflags() {
+  local version=$1 pkg out="-s -w" minor
+  minor=${version#v1.}
+  minor=${minor%%.*}
+  for pkg in k8s.io/client-go/pkg/version k8s.io/component-base/version; do
+    out+=" -X $pkg.gitVersion=$version -X $pkg.gitMajor=1 -X $pkg.gitMinor=$minor -X $pkg.gitTreeState=clean"
+  done
+  echo "$out"
+}
+
+# build MODULE NAME PACKAGE VERSION LDFLAGS
+build() {
+  local module=$1 name=$2 pkg=$3 version=$4 ldflags=$5 begin=$SECONDS
+  if [[ -x $out/$name && $(cat "$out/$name.version" 2>/dev/null) == "$version" ]]; then
+    return
+  fi
+  printf '  building %-24s %s ... ' "$name" "$version"
+  (cd "$here/$module" && go build -ldflags "$ldflags" -o "$out/$name" "$pkg")
+  echo "$version" >"$out/$name.version"
+  printf '%ss\n' $((SECONDS - begin))
+}
+
+want=("$@")
+if [[ ${#want[@]} -eq 0 ]]; then
+  want=(etcd kwok kwokctl kube-apiserver kube-controller-manager kube-scheduler kubectl kubelet kube-proxy)
+fi
+
+kubernetes=$(module_version kubernetes k8s.io/kubernetes)
+etcd=$(module_version etcd go.etcd.io/etcd/server/v3)
+kwok=$(module_version kwok sigs.k8s.io/kwok)
+for name in "${want[@]}"; do
+  case $name in
+    etcd) build etcd etcd go.etcd.io/etcd/server/v3 "$etcd" "-s -w" ;;
+    kwok | kwokctl)
+      build kwok "$name" "sigs.k8s.io/kwok/cmd/$name" "$kwok" "-s -w -X sigs.k8s.io/kwok/pkg/consts.Version=$kwok" ;;
+    *) build kubernetes "$name" "k8s.io/kubernetes/cmd/$name" "$kubernetes" "$(kubernetes_ldflags "$kubernetes")" ;;
+  esac
+done

@@ -1,0 +1,71 @@
+package v1alpha1
+
+// Limits that the API server enforces and the controller relies on.
+const (
+	// MaxNameLength is the longest name of a SequentialJob, in characters. As for a CronJob, it leaves room for what
+	// is appended to make the name of a Job, which is limited to 63 characters because it becomes a label value.
+	MaxNameLength = 52
+	// MaxSteps is the largest number of steps in a sequence.
+	MaxSteps = 100
+)
+
+// Labels, finalizer and event source.
+const (
+	// LabelPrefix is the prefix of every label and annotation key that the controller owns.
+	LabelPrefix = "batch.example.com/"
+	// SequentialJobNameLabel is set on every Job and Pod of a sequence to the name of its SequentialJob.
+	SequentialJobNameLabel = LabelPrefix + "sequentialjob-name"
+	// SequentialJobUIDLabel is set on every Job and Pod of a sequence to the UID of its SequentialJob.
+	SequentialJobUIDLabel = LabelPrefix + "sequentialjob-uid"
+	// StepIndexLabel is set on every Job and Pod of a sequence to the index of its step, from 0.
+	StepIndexLabel = LabelPrefix + "step-index"
+	// StepNameLabel is set on every Job and Pod of a sequence to the name of its step.
+	StepNameLabel = LabelPrefix + "step-name"
+	// CleanupFinalizer keeps a SequentialJob that is deleted in mid-run until its Jobs and their Pods are gone, so that
+	// one created anew under the same name never runs beside them.
+	CleanupFinalizer = LabelPrefix + "cleanup"
+	// ControllerName is the source component of all events and the field manager of all writes.
+	ControllerName = "sequentialjob-controller"
+)
+
+// Condition types of a SequentialJob.
+const (
+	// ConditionAvailable is True once every step is complete.
+	ConditionAvailable = "Available"
+	// ConditionProgressing is True while the sequence is under way.
+	ConditionProgressing = "Progressing"
+	// ConditionFailed is True once the sequence has failed.
+	ConditionFailed = "Failed"
+	// ConditionReconciling is present, and True, only while the sequence is under way (kstatus).
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled is present, and True, only once the sequence has failed (kstatus).
+	ConditionStalled = "Stalled"
+)
+
+// Reasons of conditions and events. A sequence that failed because its Job failed carries the Job's own reason, for
+// example BackoffLimitExceeded or PodFailurePolicy.
+const (
+	// ReasonJobStarted means that a step's Job was created.
+	ReasonJobStarted = "JobStarted"
+	// ReasonJobCompleted means that a step's Job is complete.
+	ReasonJobCompleted = "JobCompleted"
+	// ReasonJobFailed is the reason of the event for a step that failed, and of a condition if the Job gave no reason.
+	ReasonJobFailed = "JobFailed"
+	// ReasonCompleted means that every step is complete.
+	ReasonCompleted = "Completed"
+	// ReasonSuspended means that the current step's Job is suspended.
+	ReasonSuspended = "Suspended"
+	// ReasonResumed means that the current step's Job is no longer suspended.
+	ReasonResumed = "Resumed"
+	// ReasonSpecChanged notes that the spec was edited while the sequence was under way.
+	ReasonSpecChanged = "SpecChanged"
+	// ReasonJobNameConflict means that the next step waits because a Job of its name exists that is not its own.
+	ReasonJobNameConflict = "JobNameConflict"
+	// ReasonJobCreateFailed means that the next step waits because the API server did not create its Job (quota,
+	// permissions, load); it is tried again.
+	ReasonJobCreateFailed = "JobCreateFailed"
+	// ReasonJobDeleted means that the Job of a running step was deleted before it was seen to end.
+	ReasonJobDeleted = "JobDeleted"
+	// ReasonInvalidSpec means that the API server refuses the Job of a step as invalid.
+	ReasonInvalidSpec = "InvalidSpec"
+)

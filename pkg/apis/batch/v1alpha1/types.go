@@ -1,0 +1,249 @@
+package v1alpha1
+
+import (
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// SequentialJob runs a list of containers one after another, each to completion, each as a Job of its own.
+// A step starts only when the Job of the step before it is complete; a step that fails ends the sequence.
+//
+// +genclient
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:path=sequentialjobs,shortName=sj,categories=all,scope=Namespaced
+// +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.phase`,description="Where the sequence stands: Pending, Running, Suspended, Completed or Failed."
+// +kubebuilder:printcolumn:name="Completions",type=string,JSONPath=`.status.progress.completions`,description="How many steps are complete, of how many."
+// +kubebuilder:printcolumn:name="Step",type=string,JSONPath=`.status.progress.currentStep`,description="The step that runs, runs next, or ran last."
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:printcolumn:name="Reason",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Progressing")].reason`,description="The latest step forward, or why there is none."
+type SequentialJob struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard object metadata. The name is at most 52 characters long, so that the names of the
+	// Jobs, `<name>-<index>`, never need to be cut.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty,omitzero"`
+
+	// spec says what to run.
+	// +required
+	Spec SequentialJobSpec `json:"spec,omitzero"`
+
+	// status tells where the sequence stands. It is written by the controller.
+	// +optional
+	Status SequentialJobStatus `json:"status,omitempty,omitzero"`
+}
+
+// SequentialJobSpec says what a SequentialJob runs.
+type SequentialJobSpec struct {
+	// containers are the steps, 1 to 100, in the order in which they run. Each is a standard Kubernetes container and
+	// runs in a Job of its own, named `<name of the SequentialJob>-<index of the step>`, the first index being 0.
+	// Step names are unique; `name` and `image` are required. A step that has started can no longer be changed;
+	// one that has not can be changed, moved, removed or added while the sequence runs.
+	// A step without `terminationMessagePolicy` gets FallbackToLogsOnError, so that the reason of a failure is known.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=100
+	Containers []corev1.Container `json:"containers,omitempty"`
+
+	// template holds the labels, annotations and pod settings that every step's Job and Pod gets: volumes, service
+	// account, node selector, security context and so on. `template.spec.containers` stays empty: steps belong in
+	// `spec.containers`, helpers that run beside every step in `template.spec.initContainers` with
+	// `restartPolicy: Always`. `template.spec.restartPolicy` is Never (the default) or OnFailure.
+	// A change reaches only the steps that have not started. Keys under `batch.example.com/` and the Job
+	// controller's own are set by the controllers, whatever is given here.
+	// +optional
+	Template corev1.PodTemplateSpec `json:"template,omitempty,omitzero"`
+
+	// backoffLimit is how often the pod of each step is tried again before the step counts as failed, as in a Job.
+	// 0 or more; unset means the Job's own default, 6. A change reaches only the steps that have not started.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	BackoffLimit *int32 `json:"backoffLimit,omitempty"`
+
+	// podFailurePolicy says, as in a Job, which pod failures end a step at once, count against `backoffLimit`, or are
+	// ignored. It needs `template.spec.restartPolicy` Never. A rule whose `onExitCodes.containerName` names another step
+	// is left out of this step's Job. A change reaches only the steps that have not started.
+	// +optional
+	PodFailurePolicy *batchv1.PodFailurePolicy `json:"podFailurePolicy,omitempty"`
+}
+
+// SequentialJobPhase sums up where a sequence stands.
+//
+// +enum
+// +kubebuilder:validation:Enum=Pending;Running;Suspended;Completed;Failed
+type SequentialJobPhase string
+
+const (
+	// SequentialJobPending means that no step has started yet.
+	SequentialJobPending SequentialJobPhase = "Pending"
+	// SequentialJobRunning means that a step has started and the sequence is not over.
+	SequentialJobRunning SequentialJobPhase = "Running"
+	// SequentialJobSuspended means that the Job of the current step is suspended, for example by a queue.
+	SequentialJobSuspended SequentialJobPhase = "Suspended"
+	// SequentialJobCompleted means that every step is complete.
+	SequentialJobCompleted SequentialJobPhase = "Completed"
+	// SequentialJobFailed means that a step failed and no later step will start.
+	SequentialJobFailed SequentialJobPhase = "Failed"
+)
+
+// SequentialJobStatus tells where a sequence stands.
+type SequentialJobStatus struct {
+	// observedGeneration is the generation of the spec that this status was decided on.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// phase sums up the status in one word: Pending, Running, Suspended, Completed or Failed.
+	// +optional
+	Phase SequentialJobPhase `json:"phase,omitempty"`
+
+	// startTime is when the first step's Job was created.
+	// +optional
+	StartTime *metav1.Time `json:"startTime,omitempty"`
+
+	// completionTime is when the sequence ended, by success or by failure. Wait for either with
+	// `kubectl wait --for=jsonpath='{.status.completionTime}'`.
+	// +optional
+	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
+
+	// conditions are Available (True once every step is complete), Progressing (True while the sequence is under way)
+	// and Failed (True once it has failed). Reconciling and Stalled are there only while True, for tools that
+	// read any resource by these (kstatus).
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// state counts the steps by state.
+	// +optional
+	State *ExecutionState `json:"state,omitempty"`
+
+	// progress tells which steps are complete, which one is current and which one failed.
+	// +optional
+	Progress *JobProgress `json:"progress,omitempty"`
+
+	// steps has one entry for each step that has started, in the order of `spec.containers`.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=100
+	Steps []StepStatus `json:"steps,omitempty"`
+}
+
+// ExecutionState counts steps by state.
+type ExecutionState struct {
+	// active is the number of steps that are running: 0 or 1.
+	// +required
+	// +kubebuilder:validation:Minimum=0
+	Active int32 `json:"active"`
+
+	// succeeded is the number of steps that are complete.
+	// +required
+	// +kubebuilder:validation:Minimum=0
+	Succeeded int32 `json:"succeeded"`
+
+	// failed is the number of steps that have failed: 0 or 1.
+	// +required
+	// +kubebuilder:validation:Minimum=0
+	Failed int32 `json:"failed"`
+}
+
+// JobProgress tells which steps are complete, which one is current and which one failed.
+type JobProgress struct {
+	// currentIndex is the index, from 0, of the step that runs or runs next. It stays at the last step when all are
+	// complete, and at the failed step when one has failed.
+	// +required
+	// +kubebuilder:validation:Minimum=0
+	CurrentIndex int32 `json:"currentIndex"`
+
+	// currentStep is the name of the step at currentIndex.
+	// +optional
+	CurrentStep string `json:"currentStep,omitempty"`
+
+	// completions is the number of complete steps and of all steps, for example "2/3".
+	// +optional
+	Completions string `json:"completions,omitempty"`
+
+	// completedIndices are the indices, from 0, of the steps that are complete, in order.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=100
+	CompletedIndices []int32 `json:"completedIndices,omitempty"`
+
+	// failedIndex is the index, from 0, of the step that failed; unset while none has.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	FailedIndex *int32 `json:"failedIndex,omitempty"`
+
+	// failureReason is the short reason of the failure, for example BackoffLimitExceeded, JobDeleted or InvalidSpec.
+	// +optional
+	FailureReason string `json:"failureReason,omitempty"`
+
+	// retries is how often, over the whole sequence, a failed step has been started again.
+	// +required
+	// +kubebuilder:validation:Minimum=0
+	Retries int32 `json:"retries"`
+}
+
+// StepState is where one step stands.
+//
+// +enum
+// +kubebuilder:validation:Enum=Running;Completed;Failed
+type StepState string
+
+const (
+	// StepRunning means that the step's Job exists and has not ended.
+	StepRunning StepState = "Running"
+	// StepCompleted means that the step's Job is complete. It is final, whatever happens to the Job afterwards.
+	StepCompleted StepState = "Completed"
+	// StepFailed means that the step's Job failed or was deleted while it ran.
+	StepFailed StepState = "Failed"
+)
+
+// StepStatus is what is known of one step that has started.
+type StepStatus struct {
+	// name is the name of the step.
+	// +required
+	Name string `json:"name"`
+
+	// jobName is the name of the step's Job, in the namespace of the SequentialJob.
+	// +required
+	JobName string `json:"jobName"`
+
+	// jobUID is the UID of that Job: a Job of the same name with another UID is not this step's.
+	// +required
+	JobUID types.UID `json:"jobUID"`
+
+	// state is Running, Completed or Failed.
+	// +required
+	State StepState `json:"state"`
+
+	// startTime is when the step's Job was created.
+	// +optional
+	StartTime *metav1.Time `json:"startTime,omitempty"`
+
+	// completionTime is when the step's Job completed or failed.
+	// +optional
+	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
+
+	// message says why the step failed: reason, exit code and termination message, at most 1,024 bytes of it.
+	// +optional
+	Message string `json:"message,omitempty"`
+}
+
+// SequentialJobList is a list of SequentialJobs.
+//
+// +k8s:deepcopy-gen:interfaces=k8s.io/apimachinery/pkg/runtime.Object
+// +kubebuilder:object:root=true
+type SequentialJobList struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard list metadata.
+	// +optional
+	metav1.ListMeta `json:"metadata,omitempty"`
+
+	// items are the SequentialJobs.
+	Items []SequentialJob `json:"items"`
+}

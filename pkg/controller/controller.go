@@ -1,0 +1,158 @@
+// Package controller runs SequentialJobs: it gathers what the API server knows of one, lets the package sequence decide,
+// acts, and records the outcome.
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
+	batchinformers "k8s.io/client-go/informers/batch/v1"
+	"k8s.io/client-go/kubernetes"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/util/workqueue"
+	"k8s.io/klog/v2"
+
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+	"github.com/example/sequential-job-operator/pkg/generated/clientset/versioned"
+	"github.com/example/sequential-job-operator/pkg/generated/clientset/versioned/scheme"
+	informers "github.com/example/sequential-job-operator/pkg/generated/informers/externalversions/batch/v1alpha1"
+	listers "github.com/example/sequential-job-operator/pkg/generated/listers/batch/v1alpha1"
+)
+
+const (
+	// firstRetryDelay and maxRetryDelay bound the exponential back-off of one SequentialJob. There is no limit that
+	// all of them share: one that keeps failing must not slow the others down.
+	firstRetryDelay = 50 * time.Millisecond
+	maxRetryDelay   = 15 * time.Second
+	// syncTimeout ends a sync whose API calls hang. It is also how long a shutdown waits for the syncs under way.
+	syncTimeout = 30 * time.Second
+	// podPollInterval is how often a SequentialJob that is being deleted looks whether its last pods are gone.
+	podPollInterval = time.Second
+
+	ownerIndex = "owner"
+)
+
+// Controller runs SequentialJobs.
+type Controller struct {
+	kube   kubernetes.Interface
+	client versioned.Interface
+
+	sequentialJobs listers.SequentialJobLister
+	jobs           cache.TypedIndexer[*batchv1.Job]
+	synced         []cache.DoneChecker
+
+	queue       workqueue.TypedRateLimitingInterface[cache.ObjectName]
+	ownWrites   sync.Map // key: UID of a SequentialJob, value: resourceVersion of our last write to it
+	broadcaster record.EventBroadcaster
+	recorder    record.EventRecorderLogger
+	now         func() time.Time
+}
+
+// New returns a Controller that reads from the given informers. The Job informer has to be one that NewJobInformers made;
+// neither may have been started yet.
+func New(
+	ctx context.Context,
+	kube kubernetes.Interface,
+	client versioned.Interface,
+	sequentialJobs informers.TypedSequentialJobInformer,
+	jobs batchinformers.TypedJobInformer,
+) (*Controller, error) {
+	// The default correlator drops the events of one object after 25 and folds similar ones after 10; a sequence of 100
+	// steps has more than 200, each of which tells something else.
+	const eventsPerObject = 1000
+	broadcaster := record.NewBroadcaster(record.WithContext(ctx), record.WithCorrelatorOptions(record.CorrelatorOptions{
+		BurstSize: eventsPerObject,
+		MaxEvents: eventsPerObject,
+	}))
+	c := &Controller{
+		kube:           kube,
+		client:         client,
+		sequentialJobs: sequentialJobs.Lister(),
+		jobs:           jobs.TypedInformer().GetTypedIndexer(),
+		synced: []cache.DoneChecker{
+			sequentialJobs.Informer().HasSyncedChecker(), jobs.Informer().HasSyncedChecker(),
+		},
+		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
+			workqueue.NewTypedItemExponentialFailureRateLimiter[cache.ObjectName](firstRetryDelay, maxRetryDelay),
+			workqueue.TypedRateLimitingQueueConfig[cache.ObjectName]{Name: "sequentialjob"}),
+		broadcaster: broadcaster,
+		recorder:    broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: v1alpha1.ControllerName}),
+		now:         time.Now,
+	}
+	if err := jobs.TypedInformer().AddTypedIndexers(batchinformers.JobIndexers{ownerIndex: ownerOf}); err != nil {
+		return nil, fmt.Errorf("index Jobs by owner: %w", err)
+	}
+	if err := c.watch(klog.FromContext(ctx), sequentialJobs.TypedInformer(), jobs.TypedInformer()); err != nil {
+		return nil, fmt.Errorf("watch: %w", err)
+	}
+	return c, nil
+}
+
+// Run works until ctx is done. It returns after the syncs under way have ended and their events are sent.
+func (c *Controller) Run(ctx context.Context, workers int) error {
+	logger := klog.FromContext(ctx)
+	c.broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: c.kube.CoreV1().Events(metav1.NamespaceAll)})
+	defer c.broadcaster.Shutdown()
+	defer c.queue.ShutDown()
+
+	logger.V(2).Info("Waiting for caches")
+	if !cache.WaitFor(ctx, "SequentialJobs and Jobs", c.synced...) {
+		return fmt.Errorf("caches did not fill: %w", context.Cause(ctx))
+	}
+	logger.V(2).Info("Started", "workers", workers)
+	var running sync.WaitGroup
+	for range workers {
+		running.Go(func() { wait.UntilWithContext(ctx, c.work, time.Second) })
+	}
+	<-ctx.Done()
+	logger.V(2).Info("Stopping: waiting for the syncs under way")
+	c.queue.ShutDown()
+	running.Wait()
+	return nil
+}
+
+func (c *Controller) work(ctx context.Context) {
+	for ctx.Err() == nil && c.workOnce(ctx) {
+	}
+}
+
+func (c *Controller) workOnce(ctx context.Context) bool {
+	name, shutdown := c.queue.Get()
+	if shutdown {
+		return false
+	}
+	defer c.queue.Done(name)
+	logger := klog.LoggerWithValues(klog.FromContext(ctx), "sequentialJob", klog.KRef(name.Namespace, name.Name))
+	// A shutdown must not tear a sync apart: what it has begun is finished and recorded.
+	syncCtx, cancel := context.WithTimeout(klog.NewContext(context.WithoutCancel(ctx), logger), syncTimeout)
+	defer cancel()
+
+	switch err := c.sync(syncCtx, name); {
+	case err == nil:
+		c.queue.Forget(name)
+	case errors.Is(err, errWaiting), apierrors.IsConflict(err):
+		logger.V(4).Info("Trying again later", "reason", err)
+		c.queue.AddRateLimited(name)
+	default:
+		logger.Error(err, "Sync failed, trying again later")
+		c.queue.AddRateLimited(name)
+	}
+	return true
+}
+
+func ownerOf(job *batchv1.Job) ([]string, error) {
+	if owner := metav1.GetControllerOf(job); owner != nil {
+		return []string{string(owner.UID)}, nil
+	}
+	return nil, nil
+}

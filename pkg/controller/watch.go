@@ -1,0 +1,108 @@
+package controller
+
+import (
+	"fmt"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	kubeinformers "k8s.io/client-go/informers"
+	batchinformers "k8s.io/client-go/informers/batch/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+	"github.com/example/sequential-job-operator/pkg/generated/clientset/versioned"
+	informers "github.com/example/sequential-job-operator/pkg/generated/informers/externalversions"
+	sjinformers "github.com/example/sequential-job-operator/pkg/generated/informers/externalversions/batch/v1alpha1"
+)
+
+// NewJobInformers returns a factory whose Job informer caches the Jobs of SequentialJobs only, and of these only what
+// the controller reads. An object from that cache must never be written back.
+func NewJobInformers(kube kubernetes.Interface) kubeinformers.SharedInformerFactory {
+	return kubeinformers.NewSharedInformerFactoryWithOptions(kube, 0,
+		kubeinformers.WithTweakListOptions(func(options *metav1.ListOptions) {
+			options.LabelSelector = v1alpha1.SequentialJobUIDLabel
+		}),
+		kubeinformers.WithTransform(func(obj any) (any, error) {
+			if job, ok := obj.(*batchv1.Job); ok {
+				job.ManagedFields = nil
+				job.Spec.Template = corev1.PodTemplateSpec{}
+			}
+			return obj, nil
+		}))
+}
+
+// NewSequentialJobInformers returns a factory for informers of SequentialJobs.
+func NewSequentialJobInformers(client versioned.Interface) informers.SharedInformerFactory {
+	return informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithTransform(func(obj any) (any, error) {
+		if sj, ok := obj.(*v1alpha1.SequentialJob); ok {
+			sj.ManagedFields = nil
+		}
+		return obj, nil
+	}))
+}
+
+func (c *Controller) watch(
+	logger klog.Logger, sequentialJobs sjinformers.SequentialJobIndexInformer, jobs batchinformers.JobIndexInformer,
+) error {
+	options := cache.HandlerOptions{Logger: &logger}
+	if _, err := sequentialJobs.AddTypedEventHandler(sjinformers.SequentialJobHandlerFuncs{
+		AddFunc: c.enqueue,
+		UpdateFunc: func(before, after *v1alpha1.SequentialJob) {
+			if c.needsSync(before, after) {
+				c.enqueue(after)
+			}
+		},
+		DeleteFunc: func(deleted cache.DeletedObject[*v1alpha1.SequentialJob]) {
+			if sj := deleted.OptionalObj; sj != nil {
+				c.ownWrites.Delete(sj.UID)
+			}
+		},
+	}, options); err != nil {
+		return fmt.Errorf("SequentialJobs: %w", err)
+	}
+	if _, err := jobs.AddTypedEventHandler(batchinformers.JobHandlerFuncs{
+		AddFunc:    c.enqueueOwner,
+		UpdateFunc: func(_, after *batchv1.Job) { c.enqueueOwner(after) },
+		DeleteFunc: func(deleted cache.DeletedObject[*batchv1.Job]) {
+			if job := deleted.OptionalObj; job != nil {
+				c.enqueueOwner(job)
+			}
+		},
+	}, options); err != nil {
+		return fmt.Errorf("Jobs: %w", err)
+	}
+	return nil
+}
+
+// needsSync is false for what changes nothing (labels, annotations) and for the echo of our own status writes: a sync
+// would find nothing to do.
+func (c *Controller) needsSync(before, after *v1alpha1.SequentialJob) bool {
+	if before.Generation != after.Generation || before.UID != after.UID ||
+		before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero() {
+		return true
+	}
+	if own, ok := c.ownWrites.Load(after.UID); ok && own == after.ResourceVersion {
+		return false
+	}
+	return !equality.Semantic.DeepEqual(before.Status, after.Status) ||
+		!equality.Semantic.DeepEqual(before.Finalizers, after.Finalizers)
+}
+
+func (c *Controller) enqueue(sj *v1alpha1.SequentialJob) {
+	c.queue.Add(cache.MetaObjectToName(sj))
+}
+
+func (c *Controller) enqueueOwner(job *batchv1.Job) {
+	owner := metav1.GetControllerOf(job)
+	if owner == nil || owner.Kind != "SequentialJob" {
+		return
+	}
+	if gv, err := schema.ParseGroupVersion(owner.APIVersion); err == nil && gv.Group == v1alpha1.GroupName {
+		c.queue.Add(cache.NewObjectName(job.Namespace, owner.Name))
+	}
+}

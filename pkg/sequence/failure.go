@@ -1,0 +1,103 @@
+package sequence
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+// maxDetail is the longest text, in bytes, that is taken over from a container or an API server into the status.
+const maxDetail = 1024
+
+// FailureDetail says in one line how the container of a step failed: exit code, reason and termination message. The
+// latest failure counts. It returns "" if the pods do not tell.
+func FailureDetail(step string, pods []corev1.Pod) string {
+	var detail string
+	var latest time.Time
+	for i := range pods {
+		text, at := podFailure(step, &pods[i])
+		if text != "" && (detail == "" || at.After(latest)) {
+			detail, latest = text, at
+		}
+	}
+	return detail
+}
+
+func podFailure(step string, pod *corev1.Pod) (string, time.Time) {
+	if status, ended := failedContainer(step, pod); ended != nil {
+		return describeEnd(status.Name, ended), ended.FinishedAt.Time
+	}
+	if pod.Status.Phase == corev1.PodFailed && pod.Status.Reason != "" {
+		return cut(joinNonEmpty(": ", fmt.Sprintf("pod %s failed", pod.Name), clean(pod.Status.Reason),
+			clean(pod.Status.Message)), maxDetail), pod.CreationTimestamp.Time
+	}
+	return "", time.Time{}
+}
+
+// failedContainer finds the container that made the pod fail: the step itself if it did, else a helper.
+func failedContainer(step string, pod *corev1.Pod) (*corev1.ContainerStatus, *corev1.ContainerStateTerminated) {
+	statuses := slices.Concat(pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses)
+	slices.SortStableFunc(statuses, func(a, b corev1.ContainerStatus) int {
+		switch {
+		case a.Name == step && b.Name != step:
+			return -1
+		case b.Name == step && a.Name != step:
+			return 1
+		}
+		return 0
+	})
+	for i := range statuses {
+		for _, ended := range []*corev1.ContainerStateTerminated{
+			statuses[i].State.Terminated, statuses[i].LastTerminationState.Terminated,
+		} {
+			if ended != nil && ended.ExitCode != 0 {
+				return &statuses[i], ended
+			}
+		}
+	}
+	return nil, nil
+}
+
+func describeEnd(container string, ended *corev1.ContainerStateTerminated) string {
+	text := fmt.Sprintf("container %q exited with code %d", container, ended.ExitCode)
+	if ended.Reason != "" && ended.Reason != "Error" {
+		text += fmt.Sprintf(" (%s)", clean(ended.Reason))
+	}
+	return joinNonEmpty(": ", text, cut(clean(ended.Message), maxDetail))
+}
+
+// clean makes one line of printable text out of what a container wrote.
+func clean(text string) string {
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case unicode.IsSpace(r):
+			return ' '
+		case unicode.IsControl(r), unicode.Is(unicode.Cf, r):
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(text, ""))
+	return strings.TrimSpace(text)
+}
+
+// cut shortens a text to at most size bytes, between two characters, and shows that it did.
+func cut(text string, size int) string {
+	const mark = "..."
+	if len(text) <= size {
+		return text
+	}
+	end := size - len(mark)
+	for end > 0 && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + mark
+}
+
+func joinNonEmpty(separator string, parts ...string) string {
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), separator)
+}

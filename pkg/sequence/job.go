@@ -1,0 +1,166 @@
+package sequence
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+)
+
+// JobName returns the name of a step's Job. It is predictable, for users, and unique, so that it is also a lock: of two
+// controllers that create it, one loses.
+func JobName(sj *v1alpha1.SequentialJob, index int) string {
+	return fmt.Sprintf("%s-%d", sj.Name, index)
+}
+
+// NewJob returns the Job of a step.
+func NewJob(sj *v1alpha1.SequentialJob, index int) *batchv1.Job {
+	step := sj.Spec.Containers[index]
+	job := newJob(sj, []corev1.Container{step})
+	job.Name = JobName(sj, index)
+	for _, labels := range []map[string]string{job.Labels, job.Spec.Template.Labels} {
+		labels[v1alpha1.StepIndexLabel] = strconv.Itoa(index)
+		labels[v1alpha1.StepNameLabel] = step.Name
+	}
+	return job
+}
+
+// NewCheckJob returns a Job that holds the containers of all steps at once. It is never run: the API server's answer to
+// a dry run of it tells at the cost of one request whether the steps are valid. A refusal is no proof, because steps
+// that are valid each for itself may not fit one pod; NewStepCheckJob gives that.
+func NewCheckJob(sj *v1alpha1.SequentialJob) *batchv1.Job {
+	job := newJob(sj, sj.Spec.Containers)
+	job.GenerateName = sj.Name + "-"
+	return job
+}
+
+// NewStepCheckJob returns the Job of one step under a name that cannot clash, for a dry run.
+func NewStepCheckJob(sj *v1alpha1.SequentialJob, index int) *batchv1.Job {
+	job := NewJob(sj, index)
+	job.Name, job.GenerateName = "", job.Name+"-"
+	return job
+}
+
+func newJob(sj *v1alpha1.SequentialJob, containers []corev1.Container) *batchv1.Job {
+	replacement := batchv1.Failed
+	template := sj.Spec.Template.DeepCopy()
+	labels := withoutReserved(template.Labels)
+	labels[v1alpha1.SequentialJobNameLabel] = sj.Name
+	labels[v1alpha1.SequentialJobUIDLabel] = string(sj.UID)
+	annotations := withoutReserved(template.Annotations)
+
+	spec := template.Spec
+	spec.Containers = make([]corev1.Container, len(containers))
+	for i := range containers {
+		containers[i].DeepCopyInto(&spec.Containers[i])
+		if spec.Containers[i].TerminationMessagePolicy == "" {
+			spec.Containers[i].TerminationMessagePolicy = corev1.TerminationMessageFallbackToLogsOnError
+		}
+	}
+	if spec.RestartPolicy == "" {
+		spec.RestartPolicy = corev1.RestartPolicyNever
+	}
+	return &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace:   sj.Namespace,
+			Labels:      labels,
+			Annotations: annotations,
+			OwnerReferences: []metav1.OwnerReference{
+				*metav1.NewControllerRef(sj, v1alpha1.SchemeGroupVersion.WithKind("SequentialJob")),
+			},
+		},
+		Spec: batchv1.JobSpec{
+			BackoffLimit:     copyOf(sj.Spec.BackoffLimit),
+			PodFailurePolicy: podFailurePolicyFor(sj.Spec.PodFailurePolicy, &spec),
+			// A pod is replaced only once it has ended: two pods of one step never run at the same time.
+			PodReplacementPolicy: &replacement,
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: maps.Clone(labels), Annotations: maps.Clone(annotations)},
+				Spec:       spec,
+			},
+		},
+	}
+}
+
+// Conflict says why an existing Job that has the name of a step's Job cannot be that step's, and what to do about it.
+// It returns "" if it is that step's Job. Ownership is the UID of the controller reference, never a name or a label.
+func Conflict(sj *v1alpha1.SequentialJob, index int, job *batchv1.Job) string {
+	if !metav1.IsControlledBy(job, sj) {
+		return fmt.Sprintf("Job %s belongs to %s: delete or rename it and step %d (%s) starts",
+			job.Name, controllerOf(job), index, sj.Spec.Containers[index].Name)
+	}
+	if name := job.Labels[v1alpha1.StepNameLabel]; name != sj.Spec.Containers[index].Name {
+		return fmt.Sprintf("Job %s runs step %q, which was edited away just as it started: delete the Job and step %d (%s) starts",
+			job.Name, clean(name), index, sj.Spec.Containers[index].Name)
+	}
+	return ""
+}
+
+// LeftByPredecessor says whether a Job belongs to a former SequentialJob of the same name: the garbage collector removes
+// it, nobody has to do anything.
+func LeftByPredecessor(sj *v1alpha1.SequentialJob, job *batchv1.Job) bool {
+	owner := metav1.GetControllerOf(job)
+	return owner != nil && owner.Kind == "SequentialJob" && owner.Name == sj.Name && owner.UID != sj.UID
+}
+
+func controllerOf(job *batchv1.Job) string {
+	if owner := metav1.GetControllerOf(job); owner != nil {
+		return fmt.Sprintf("%s %s", owner.Kind, owner.Name)
+	}
+	return "no SequentialJob"
+}
+
+// withoutReserved returns a copy without the keys that belong to this controller or to the Job controller.
+func withoutReserved(in map[string]string) map[string]string {
+	out := make(map[string]string, len(in))
+	for key, value := range in {
+		if !isReserved(key) {
+			out[key] = value
+		}
+	}
+	return out
+}
+
+func isReserved(key string) bool {
+	return strings.HasPrefix(key, v1alpha1.LabelPrefix) ||
+		strings.HasPrefix(key, "batch.kubernetes.io/") ||
+		// The Job controller's own from before it had a prefix; Jobs still carry them.
+		key == "controller-uid" || key == "job-name"
+}
+
+// podFailurePolicyFor leaves out the rules that name a container which this pod does not have: the API server would
+// refuse the Job, and such a rule is meant for another step. A policy without rules is refused too.
+func podFailurePolicyFor(policy *batchv1.PodFailurePolicy, pod *corev1.PodSpec) *batchv1.PodFailurePolicy {
+	if policy == nil {
+		return nil
+	}
+	out := policy.DeepCopy()
+	out.Rules = slices.DeleteFunc(out.Rules, func(rule batchv1.PodFailurePolicyRule) bool {
+		return rule.OnExitCodes != nil && rule.OnExitCodes.ContainerName != nil &&
+			!hasContainer(pod, *rule.OnExitCodes.ContainerName)
+	})
+	if len(out.Rules) == 0 {
+		return nil
+	}
+	return out
+}
+
+func hasContainer(pod *corev1.PodSpec, name string) bool {
+	named := func(c corev1.Container) bool { return c.Name == name }
+	return slices.ContainsFunc(pod.Containers, named) || slices.ContainsFunc(pod.InitContainers, named)
+}
+
+func copyOf[T any](in *T) *T {
+	if in == nil {
+		return nil
+	}
+	out := *in
+	return &out
+}
