@@ -116,7 +116,7 @@ func (c *Controller) setFinalizer(ctx context.Context, sj *v1alpha1.SequentialJo
 		}
 		return nil, fmt.Errorf("set finalizer: %w", err)
 	}
-	c.wrote(stored)
+	c.ownWrites.remember(stored)
 	return stored, nil
 }
 

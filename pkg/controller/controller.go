@@ -52,7 +52,7 @@ type Controller struct {
 	synced         []cache.DoneChecker
 
 	queue       workqueue.TypedRateLimitingInterface[cache.ObjectName]
-	ownWrites   sync.Map // key: UID of a SequentialJob, value: resourceVersion of our last write to it
+	ownWrites   ownWrites
 	broadcaster record.EventBroadcaster
 	recorder    record.EventRecorderLogger
 	now         func() time.Time

@@ -29,6 +29,7 @@ func (c *Controller) sync(ctx context.Context, name cache.ObjectName) error {
 	if err != nil {
 		return fmt.Errorf("read from cache: %w", err)
 	}
+	sj = c.ownWrites.newest(sj)
 	if !sj.DeletionTimestamp.IsZero() {
 		return c.cleanUp(ctx, sj)
 	}
@@ -54,14 +55,14 @@ func (c *Controller) startStep(ctx context.Context, name cache.ObjectName) error
 	if err != nil {
 		return fmt.Errorf("read: %w", err)
 	}
+	if !sj.DeletionTimestamp.IsZero() {
+		return c.cleanUp(ctx, sj)
+	}
 	jobs, err := c.jobsOf(ctx, sj)
 	if err != nil {
 		return err
 	}
 	plan := sequence.Next(sj, jobs, c.now())
-	if !sj.DeletionTimestamp.IsZero() {
-		return c.cleanUp(ctx, sj)
-	}
 	if plan.Create == nil {
 		return c.record(ctx, sj, plan)
 	}
@@ -131,7 +132,7 @@ func (c *Controller) record(ctx context.Context, sj *v1alpha1.SequentialJob, pla
 		if err != nil {
 			return fmt.Errorf("store status: %w", err)
 		}
-		c.wrote(stored)
+		c.ownWrites.remember(stored)
 		sj = stored
 		for _, event := range plan.Events {
 			klog.FromContext(ctx).V(2).Info("Transition", "reason", event.Reason, "message", event.Message)
@@ -162,11 +163,6 @@ func (c *Controller) failureDetail(ctx context.Context, sj *v1alpha1.SequentialJ
 		return "", fmt.Errorf("list pods of failed Job %s: %w", job.Name, err)
 	}
 	return sequence.FailureDetail(runningStep(sj).Name, pods.Items), nil
-}
-
-// wrote remembers a write of ours, so that its echo from the watch does not wake the queue.
-func (c *Controller) wrote(sj *v1alpha1.SequentialJob) {
-	c.ownWrites.Store(sj.UID, sj.ResourceVersion)
 }
 
 func (c *Controller) timestamp() metav1.Time {

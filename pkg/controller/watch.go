@@ -59,7 +59,7 @@ func (c *Controller) watch(
 		},
 		DeleteFunc: func(deleted cache.DeletedObject[*v1alpha1.SequentialJob]) {
 			if sj := deleted.OptionalObj; sj != nil {
-				c.ownWrites.Delete(sj.UID)
+				c.ownWrites.forget(sj.UID)
 			}
 		},
 	}, options); err != nil {
@@ -82,11 +82,12 @@ func (c *Controller) watch(
 // needsSync is false for what changes nothing (labels, annotations) and for the echo of our own status writes: a sync
 // would find nothing to do.
 func (c *Controller) needsSync(before, after *v1alpha1.SequentialJob) bool {
+	echo := c.ownWrites.arrived(after)
 	if before.Generation != after.Generation || before.UID != after.UID ||
 		before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero() {
 		return true
 	}
-	if own, ok := c.ownWrites.Load(after.UID); ok && own == after.ResourceVersion {
+	if echo {
 		return false
 	}
 	return !equality.Semantic.DeepEqual(before.Status, after.Status) ||

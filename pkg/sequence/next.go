@@ -27,7 +27,6 @@ func Next(sj *v1alpha1.SequentialJob, jobs []*batchv1.Job, now time.Time) Plan {
 		p.observeGeneration()
 		return p.plan
 	}
-	p.plan.Finalizer = true
 	p.noteSpecChange()
 	for p.advance() {
 	}

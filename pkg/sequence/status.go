@@ -159,9 +159,10 @@ func (p *planner) progress() *v1alpha1.JobProgress {
 	return p.plan.Status.Progress
 }
 
-// summarise derives state and progress from the steps.
+// summarise derives what follows from the rest: state, progress, and whether there is still something to clean up.
 func (p *planner) summarise() {
 	p.observeGeneration()
+	p.plan.Finalizer = !Finished(&p.plan.Status)
 	state := v1alpha1.ExecutionState{}
 	progress := p.progress()
 	progress.CompletedIndices = nil

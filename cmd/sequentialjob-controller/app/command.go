@@ -44,7 +44,7 @@ In a pod it needs no flags. Elsewhere it finds the API server as kubectl does.`,
 			}
 			logs.InitLogs()
 			defer logs.FlushLogs()
-			if err := logsapi.ValidateAndApply(o.logging, featuregate.NewFeatureGate()); err != nil {
+			if err := applyLogging(o.logging); err != nil {
 				return fmt.Errorf("logging flags: %w", err)
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
@@ -58,6 +58,14 @@ In a pod it needs no flags. Elsewhere it finds the API server as kubectl does.`,
 	width, _, _ := term.TerminalSize(cmd.OutOrStdout())
 	flag.SetUsageAndHelpFunc(cmd, *sets, width)
 	return cmd
+}
+
+func applyLogging(logging *logsapi.LoggingConfiguration) error {
+	gates := featuregate.NewFeatureGate()
+	if err := logsapi.AddFeatureGates(gates); err != nil {
+		return err
+	}
+	return logsapi.ValidateAndApply(logging, gates)
 }
 
 func run(ctx context.Context, o *options) error {

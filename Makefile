@@ -1,0 +1,145 @@
+# `make` alone lists the targets.
+SHELL := /usr/bin/env bash -o pipefail
+.DEFAULT_GOAL := help
+.SUFFIXES:
+
+# Image of the controller, and the tool that builds and pushes it: docker, podman or buildah.
+IMG ?= sequential-job-operator:latest
+CONTAINER_TOOL ?= docker
+# Platforms of docker-buildx.
+PLATFORMS ?= linux/amd64,linux/arm64
+# Version that the controller reports.
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo v0.0.0)
+# Set to "current" to use the cluster of the current kubectl context instead of one made here.
+export CLUSTER ?=
+export CLUSTER_NAME ?= demo
+export CONTAINER_TOOL
+
+BIN := $(CURDIR)/bin
+VERSION_PACKAGE := k8s.io/component-base/version
+LDFLAGS := -s -w -X $(VERSION_PACKAGE).gitVersion=$(VERSION)
+ARCH ?= $(shell go env GOARCH)
+KUBECTL ?= $(shell command -v kubectl 2>/dev/null || echo $(BIN)/cluster/kubectl)
+CLUSTER_SH := hack/cluster/cluster.sh
+# The cluster that was made here, with the kubectl that belongs to it.
+ON_CLUSTER = export KUBECONFIG=$$($(CLUSTER_SH) kubeconfig) KUBECTL=$$($(CLUSTER_SH) kubectl);
+
+##@ General
+
+.PHONY: help
+help: ## Show this help.
+	@awk 'BEGIN {FS = ":.*##"; print "\nUsage: make TARGET [VARIABLE=value ...]"} \
+		/^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-zA-Z_0-9-]+:.*##/ {printf "  %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Try it
+
+.PHONY: demo
+demo: cluster-up cluster-images ## Run a pipeline on a real Kubernetes, from a bare machine, and show what happens.
+	@$(MAKE) --no-print-directory cluster-deploy
+	@$(ON_CLUSTER) hack/demo/demo.sh
+
+.PHONY: cluster-up
+cluster-up: ## Start a Kubernetes on this machine, with a real node where that is possible.
+	@$(CLUSTER_SH) up
+
+.PHONY: cluster-down
+cluster-down: ## Stop that Kubernetes and remove all of it.
+	@$(CLUSTER_SH) down
+
+.PHONY: cluster-images
+cluster-images: ## Build the images of controller and demo and load them into that Kubernetes.
+	@hack/demo/images.sh
+	@$(MAKE) --no-print-directory cluster-image
+
+.PHONY: cluster-image
+cluster-image: build-linux
+	@hack/images.sh build . Dockerfile $(IMG) bin/images/controller.tar
+	@$(CLUSTER_SH) load bin/images/controller.tar
+
+.PHONY: cluster-deploy
+cluster-deploy: ## Deploy the controller to that Kubernetes and wait until it runs.
+	@$(ON_CLUSTER) $(MAKE) --no-print-directory deploy KUBECTL="$$KUBECTL"
+
+##@ Use it
+
+.PHONY: install
+install: ## Install the CRD into the cluster of the current kubectl context.
+	$(KUBECTL) apply -f manifests/crd.yaml
+	$(KUBECTL) wait --for=condition=Established --timeout=60s crd/sequentialjobs.batch.example.com
+
+.PHONY: uninstall
+uninstall: ## Remove the CRD and with it every SequentialJob.
+	@KUBECTL="$(KUBECTL)" hack/undeploy.sh crd
+
+.PHONY: deploy
+deploy: ## Deploy CRD and controller (IMG=...) to the cluster of the current kubectl context.
+	@KUBECTL="$(KUBECTL)" hack/deploy.sh $(IMG)
+
+.PHONY: undeploy
+undeploy: ## Remove the controller, its permissions and the CRD, and with it every SequentialJob.
+	@KUBECTL="$(KUBECTL)" hack/undeploy.sh
+
+.PHONY: run
+run: build ## Run the controller here, against the cluster of the current kubectl context.
+	$(BIN)/sequentialjob-controller --v=2
+
+##@ Build
+
+.PHONY: build
+build: ## Build the controller for this machine.
+	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN)/sequentialjob-controller ./cmd/sequentialjob-controller
+
+.PHONY: build-linux
+build-linux:
+	@CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -ldflags "$(LDFLAGS)" \
+		-o $(BIN)/linux-$(ARCH)/sequentialjob-controller ./cmd/sequentialjob-controller
+
+.PHONY: docker-build
+docker-build: build-linux ## Build the image IMG of the controller with CONTAINER_TOOL.
+	$(CONTAINER_TOOL) build --platform linux/$(ARCH) -t $(IMG) .
+
+.PHONY: docker-push
+docker-push: ## Push the image IMG.
+	$(CONTAINER_TOOL) push $(IMG)
+
+.PHONY: docker-buildx
+docker-buildx: ## Build and push IMG for all PLATFORMS (docker with buildx).
+	$(foreach platform,$(subst $(comma), ,$(PLATFORMS)),$(MAKE) build-linux ARCH=$(notdir $(platform)) &&) true
+	docker buildx build --platform $(PLATFORMS) --push -t $(IMG) .
+
+comma := ,
+
+##@ Develop
+
+.PHONY: generate
+generate: ## Generate deepcopy, clients and the CRD.
+	@hack/generate.sh
+
+.PHONY: verify
+verify: ## Check generated files, format, vet, lint, module files and scripts.
+	@hack/verify.sh
+
+.PHONY: test
+test: ## Run all tests: unit, integration, e2e. Does all the set-up.
+	@hack/test.sh all
+
+.PHONY: test-unit
+test-unit: ## Run the unit tests.
+	@hack/test.sh unit
+
+.PHONY: test-integration
+test-integration: ## Run the tests that need a real API server (simulated nodes).
+	@hack/test.sh integration
+
+.PHONY: test-e2e
+test-e2e: ## Run the tests that need a real node and the deployed image.
+	@hack/test.sh e2e
+
+.PHONY: bench-crd
+bench-crd: ## Measure what the CRD costs per status write.
+	@hack/bench/crd-cost.sh
+
+.PHONY: clean
+clean: ## Remove what was built. Run cluster-down first.
+	rm -rf $(BIN)
