@@ -53,7 +53,8 @@ func (c *Controller) takeOver(ctx context.Context, sj *v1alpha1.SequentialJob, j
 	}
 	if conflict := sequence.Conflict(sj, plan.CreateIndex, job); conflict != "" {
 		if sequence.LeftByPredecessor(sj, job) {
-			return fmt.Errorf("%w: Job %s of the deleted SequentialJob of this name is being removed", errWaiting, job.Name)
+			return c.wait(ctx, sj, plan.Waiting(sj, v1alpha1.ReasonJobNameConflict,
+				fmt.Sprintf("Waiting until Job %s of the deleted SequentialJob of this name is removed", job.Name), c.timestamp()))
 		}
 		return c.block(ctx, sj, plan, v1alpha1.ReasonJobNameConflict, conflict)
 	}

@@ -148,10 +148,15 @@ func (c *Controller) record(ctx context.Context, sj *v1alpha1.SequentialJob, pla
 
 // block records why the next step cannot start now and asks for another try.
 func (c *Controller) block(ctx context.Context, sj *v1alpha1.SequentialJob, plan sequence.Plan, reason, message string) error {
-	if err := c.record(ctx, sj, plan.Blocked(sj, reason, message, c.timestamp())); err != nil {
+	return c.wait(ctx, sj, plan.Blocked(sj, reason, message, c.timestamp()))
+}
+
+// wait records a plan and asks for another try.
+func (c *Controller) wait(ctx context.Context, sj *v1alpha1.SequentialJob, plan sequence.Plan) error {
+	if err := c.record(ctx, sj, plan); err != nil {
 		return err
 	}
-	return fmt.Errorf("%w: %s", errWaiting, message)
+	return errWaiting
 }
 
 // failureDetail asks the pods of a failed Job what happened. There is no pod informer: a failure is rare enough to ask.

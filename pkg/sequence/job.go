@@ -93,11 +93,11 @@ func newJob(sj *v1alpha1.SequentialJob, containers []corev1.Container) *batchv1.
 // It returns "" if it is that step's Job. Ownership is the UID of the controller reference, never a name or a label.
 func Conflict(sj *v1alpha1.SequentialJob, index int, job *batchv1.Job) string {
 	if !metav1.IsControlledBy(job, sj) {
-		return fmt.Sprintf("Job %s belongs to %s: delete or rename it and step %d (%s) starts",
+		return fmt.Sprintf("Job %s exists already and belongs to %s: step %d (%s) starts once that Job is deleted",
 			job.Name, controllerOf(job), index, sj.Spec.Containers[index].Name)
 	}
 	if name := job.Labels[v1alpha1.StepNameLabel]; name != sj.Spec.Containers[index].Name {
-		return fmt.Sprintf("Job %s runs step %q, which was edited away just as it started: delete the Job and step %d (%s) starts",
+		return fmt.Sprintf("Job %s runs step %q, which was edited away just as it started: step %d (%s) starts once that Job is deleted",
 			job.Name, clean(name), index, sj.Spec.Containers[index].Name)
 	}
 	return ""
@@ -114,7 +114,7 @@ func controllerOf(job *batchv1.Job) string {
 	if owner := metav1.GetControllerOf(job); owner != nil {
 		return fmt.Sprintf("%s %s", owner.Kind, owner.Name)
 	}
-	return "no SequentialJob"
+	return "somebody else"
 }
 
 // withoutReserved returns a copy without the keys that belong to this controller or to the Job controller.
