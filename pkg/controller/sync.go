@@ -116,7 +116,7 @@ func runningStep(sj *v1alpha1.SequentialJob) *v1alpha1.StepStatus {
 // up. Nothing is written if nothing changed.
 func (c *Controller) record(ctx context.Context, sj *v1alpha1.SequentialJob, plan sequence.Plan) error {
 	if plan.Failed != nil {
-		detail, err := c.failureDetail(ctx, sj, plan.Failed)
+		detail, err := c.failureDetail(ctx, plan)
 		if err != nil {
 			return err
 		}
@@ -160,14 +160,15 @@ func (c *Controller) wait(ctx context.Context, sj *v1alpha1.SequentialJob, plan 
 }
 
 // failureDetail asks the pods of a failed Job what happened. There is no pod informer: a failure is rare enough to ask.
-func (c *Controller) failureDetail(ctx context.Context, sj *v1alpha1.SequentialJob, job *batchv1.Job) (string, error) {
+func (c *Controller) failureDetail(ctx context.Context, plan sequence.Plan) (string, error) {
+	job := plan.Failed
 	pods, err := c.kube.CoreV1().Pods(job.Namespace).List(ctx, metav1.ListOptions{
 		LabelSelector: labels.Set{batchv1.ControllerUidLabel: string(job.UID)}.String(),
 	})
 	if err != nil {
 		return "", fmt.Errorf("list pods of failed Job %s: %w", job.Name, err)
 	}
-	return sequence.FailureDetail(runningStep(sj).Name, pods.Items), nil
+	return sequence.FailureDetail(job.Labels[v1alpha1.StepNameLabel], pods.Items), nil
 }
 
 func (c *Controller) timestamp() metav1.Time {
