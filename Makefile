@@ -22,7 +22,8 @@ ARCH ?= $(shell go env GOARCH)
 KUBECTL ?= $(shell command -v kubectl 2>/dev/null || echo $(BIN)/cluster/kubectl)
 CLUSTER_SH := hack/cluster/cluster.sh
 # The cluster that was made here, with the kubectl that belongs to it.
-ON_CLUSTER = export KUBECONFIG=$$($(CLUSTER_SH) kubeconfig) KUBECTL=$$($(CLUSTER_SH) kubectl);
+CLUSTER_KUBECTL := $(if $(filter current,$(CLUSTER)),$(KUBECTL),$(BIN)/cluster/kubectl)
+ON_CLUSTER = export KUBECONFIG="$$($(CLUSTER_SH) kubeconfig)" KUBECTL="$(CLUSTER_KUBECTL)";
 
 ##@ General
 
@@ -35,9 +36,14 @@ help: ## Show this help.
 ##@ Try it
 
 .PHONY: demo
-demo: cluster-up cluster-images ## Run a pipeline on a real Kubernetes, from a bare machine, and show what happens.
-	@$(MAKE) --no-print-directory cluster-deploy
+demo: cluster-ready ## Run a pipeline on a real Kubernetes, from a bare machine, and show what happens.
 	@$(ON_CLUSTER) hack/demo/demo.sh
+
+.PHONY: cluster-ready
+cluster-ready: ## Start that Kubernetes with the controller deployed and the images of the demo.
+	@$(MAKE) --no-print-directory cluster-up
+	@$(MAKE) --no-print-directory cluster-images
+	@$(MAKE) --no-print-directory cluster-deploy
 
 .PHONY: cluster-up
 cluster-up: ## Start a Kubernetes on this machine, with a real node where that is possible.

@@ -196,7 +196,8 @@ func (p *planner) completeStep(index int, step *v1alpha1.StepStatus, job *batchv
 // followSuspension reports a Job that somebody else, such as a queue, has suspended. It is never undone from here.
 func (p *planner) followSuspension(index int, step *v1alpha1.StepStatus, job *batchv1.Job) {
 	suspended := job.Spec.Suspend != nil && *job.Spec.Suspend
-	was := p.sj.Status.Phase == v1alpha1.SequentialJobSuspended
+	// Not the stored phase: that may be an earlier step's, which this plan has just recorded as complete.
+	was := p.plan.Status.Phase == v1alpha1.SequentialJobSuspended
 	name := fmt.Sprintf("Job %d (%s)", index, step.Name)
 	switch {
 	case suspended:

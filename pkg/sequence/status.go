@@ -145,7 +145,8 @@ func (p *planner) end(phase v1alpha1.SequentialJobPhase) {
 	status := &p.plan.Status
 	status.Phase = phase
 	status.CompletionTime = p.now.DeepCopy()
-	if n := len(status.Steps); n == len(p.sj.Spec.Containers) && n > 0 && status.Steps[n-1].CompletionTime != nil {
+	if n := len(status.Steps); n > 0 && status.Steps[n-1].CompletionTime != nil &&
+		(n == len(p.sj.Spec.Containers) || status.Steps[n-1].State == v1alpha1.StepFailed) {
 		status.CompletionTime = status.Steps[n-1].CompletionTime.DeepCopy()
 	}
 	p.removeCondition(v1alpha1.ConditionReconciling)

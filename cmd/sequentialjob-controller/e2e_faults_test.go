@@ -1,0 +1,167 @@
+//go:build e2e
+
+package main_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+)
+
+// shellSteps is a SequentialJob of one shell script a step.
+func shellSteps(name string, template corev1.PodTemplateSpec, scripts ...string) *v1alpha1.SequentialJob {
+	backoffLimit := int32(0)
+	sj := &v1alpha1.SequentialJob{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec:       v1alpha1.SequentialJobSpec{Template: template, BackoffLimit: &backoffLimit},
+	}
+	for i, script := range scripts {
+		sj.Spec.Containers = append(sj.Spec.Containers, corev1.Container{
+			Name:    fmt.Sprintf("step-%d", i),
+			Image:   "data-tools/shell:v1",
+			Command: []string{"/bin/sh", "-c", script},
+		})
+	}
+	return sj
+}
+
+func (c *cluster) create(sj *v1alpha1.SequentialJob) *v1alpha1.SequentialJob {
+	c.t.Helper()
+	created, err := c.client.BatchV1alpha1().SequentialJobs(c.namespace).Create(c.t.Context(), sj, metav1.CreateOptions{})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return created
+}
+
+func (c *cluster) waitForRunningPod(uid types.UID) *corev1.Pod {
+	c.t.Helper()
+	var running *corev1.Pod
+	c.eventually("a pod of the sequence runs", func(ctx context.Context) (bool, error) {
+		pods, err := c.kube.CoreV1().Pods(c.namespace).List(ctx,
+			metav1.ListOptions{LabelSelector: v1alpha1.SequentialJobUIDLabel + "=" + string(uid)})
+		if err != nil {
+			return false, err
+		}
+		for i := range pods.Items {
+			if pods.Items[i].Status.Phase == corev1.PodRunning {
+				running = &pods.Items[i]
+			}
+		}
+		return running != nil, nil
+	})
+	return running
+}
+
+func TestE2EFailureTellsWhy(t *testing.T) {
+	for name, test := range map[string]struct {
+		script string
+		limit  string
+		want   string
+	}{
+		"exit code and termination message": {
+			script: "echo 'no such table' > /dev/termination-log; exit 2",
+			want:   `Job 1 (step-1) failed: BackoffLimitExceeded: container "step-1" exited with code 2: no such table`,
+		},
+		"log where there is no termination message": {
+			script: "echo 'no such column'; exit 3",
+			want:   `Job 1 (step-1) failed: BackoffLimitExceeded: container "step-1" exited with code 3: no such column`,
+		},
+		"command that does not exist": {
+			script: "exec /no/such/command",
+			want:   `container "step-1" exited with code 127`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t)
+			c.create(shellSteps("why", corev1.PodTemplateSpec{}, "true", test.script, "echo never"))
+			sj := c.waitForEnd("why")
+			described := c.kubectl("", "describe", "sequentialjob", "why")
+			if !strings.Contains(described, test.want) {
+				t.Errorf("kubectl describe does not say %q:\n%s", test.want, described)
+			}
+			if sj.Status.Phase != v1alpha1.SequentialJobFailed || len(sj.Status.Steps) != 2 {
+				t.Errorf("phase %s after %d steps, want Failed after 2", sj.Status.Phase, len(sj.Status.Steps))
+			}
+			if _, err := c.kube.BatchV1().Jobs(c.namespace).Get(t.Context(), "why-2", metav1.GetOptions{}); !apierrors.IsNotFound(err) {
+				t.Errorf("the step after the failed one has a Job: %v", err)
+			}
+		})
+	}
+}
+
+func TestE2EControllerPodKilledInMidRun(t *testing.T) {
+	c := newCluster(t)
+	sj := c.create(shellSteps("killed", corev1.PodTemplateSpec{}, "sleep 1", "sleep 1", "sleep 1", "sleep 1"))
+	for range 3 {
+		c.waitForRunningPod(sj.UID)
+		now := int64(0)
+		if err := c.kube.CoreV1().Pods(systemNamespace).DeleteCollection(t.Context(),
+			metav1.DeleteOptions{GracePeriodSeconds: &now}, metav1.ListOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.mustComplete("killed")
+	if jobs, err := c.kube.BatchV1().Jobs(c.namespace).List(t.Context(), metav1.ListOptions{}); err != nil || len(jobs.Items) != 4 {
+		t.Fatalf("%d Jobs (%v), want 4", len(jobs.Items), err)
+	}
+}
+
+// A step that takes its time to stop must be gone before one of the same name starts again.
+func TestE2ERecreatedInMidRunNeverOverlaps(t *testing.T) {
+	c := newCluster(t)
+	const stubborn = "trap 'sleep 3; exit 0' TERM; sleep 60 & wait"
+	first := c.create(shellSteps("again", corev1.PodTemplateSpec{}, stubborn))
+	c.waitForRunningPod(first.UID)
+
+	c.kubectl("", "delete", "sequentialjob", "again")
+	pods, err := c.kube.CoreV1().Pods(c.namespace).List(t.Context(), metav1.ListOptions{})
+	if err != nil || len(pods.Items) != 0 {
+		t.Fatalf("%d pods are left after the SequentialJob is gone (%v)", len(pods.Items), err)
+	}
+	second := c.create(shellSteps("again", corev1.PodTemplateSpec{}, "true"))
+	c.mustComplete("again")
+	if got := c.get("again").Status.Steps[0]; second.UID == first.UID || got.JobName != "again-0" {
+		t.Fatalf("the second run was not a new one: %+v", got)
+	}
+}
+
+func TestE2EStepsPassDataThroughAVolume(t *testing.T) {
+	c := newCluster(t)
+	dir := t.TempDir()
+	template := corev1.PodTemplateSpec{Spec: corev1.PodSpec{Volumes: []corev1.Volume{{
+		Name: "data", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: dir}},
+	}}}}
+	sj := shellSteps("data", template, "echo a > /data/x", "cat /data/x; echo b >> /data/x", `[ "$(tr -d '\n' < /data/x)" = ab ]`)
+	for i := range sj.Spec.Containers {
+		sj.Spec.Containers[i].VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}
+	}
+	c.create(sj)
+	c.mustComplete("data")
+	if got := c.kubectl("", "logs", "job/data-1"); got != "a\n" {
+		t.Errorf("kubectl logs job/data-1 printed %q, want %q", got, "a\n")
+	}
+}
+
+func TestE2EControllerHasOnlyThePermissionsItNeeds(t *testing.T) {
+	c := newCluster(t)
+	as := "--as=system:serviceaccount:" + systemNamespace + ":sequential-operator-controller-manager"
+	allowed := sets.New("create jobs.batch", "delete jobs.batch", "list pods", "patch sequentialjobs.batch.example.com")
+	for _, what := range append(sets.List(allowed), "get secrets", "create pods", "delete pods", "delete sequentialjobs.batch.example.com",
+		"update jobs.batch", "list namespaces", "create clusterroles") {
+		verb, resource, _ := strings.Cut(what, " ")
+		got := strings.TrimSpace(strings.SplitN(c.tryKubectl("", "auth", "can-i", verb, resource, as), "\n", 2)[0])
+		if want := map[bool]string{true: "yes", false: "no"}[allowed.Has(what)]; !strings.HasSuffix(got, want) {
+			t.Errorf("may %s: %s, want %s", what, got, want)
+		}
+	}
+}

@@ -1,0 +1,112 @@
+# Sourced by cluster.sh: etcd, kube-apiserver, kube-controller-manager, kube-scheduler and, for simulated nodes, kwok.
+# kwokctl starts them as plain processes and picks free ports for all of them.
+# shellcheck shell=bash
+
+kwok_dir=$run/kwok
+kwok_cluster=$kwok_dir/clusters/$CLUSTER_NAME
+
+kwokctl() { KWOK_WORKDIR=$kwok_dir without_proxy "$bin/kwokctl" --config "$run/kwokctl.yaml" --name "$CLUSTER_NAME" "$@"; }
+kubectl() { KUBECONFIG=$kubeconfig without_proxy "$bin/kubectl" "$@"; }
+
+# By a file and not by flags: kwokctl v0.8.0 mixes up --extra-args of more than one component.
+control_plane_config() {
+  local components='etcd, kube-apiserver, kube-controller-manager, kube-scheduler' listen=127.0.0.1
+  if [[ $NODES == real ]]; then
+    listen=0.0.0.0 # the API server only: pods reach it at this host's address on the link to the node
+  else
+    components+=', kwok-controller'
+  fi
+  cat <<YAML
+apiVersion: config.kwok.x-k8s.io/v1alpha1
+kind: KwokctlConfiguration
+options:
+  runtime: binary
+  components: [$components]
+  cacheDir: $kwok_dir/cache
+  etcdBinary: $bin/etcd
+  kubeApiserverBinary: $bin/kube-apiserver
+  kubeControllerManagerBinary: $bin/kube-controller-manager
+  kubeSchedulerBinary: $bin/kube-scheduler
+  kwokControllerBinary: $bin/kwok
+  kubectlBinary: $bin/kubectl
+  bindAddress: 127.0.0.1
+  kubeApiserverCertSANs: [$service_vip, $host_ip]
+  kubeAuditPolicy: $here/audit-policy.yaml
+  disableQPSLimits: true
+componentsPatches:
+  - name: etcd
+    extraArgs:
+      # A test cluster need not survive a power cut, and need not wait for the disk either.
+      - {key: unsafe-no-fsync, value: "true"}
+  - name: kube-apiserver
+    extraArgs:
+      - {key: bind-address, value: $listen, override: true}
+      - {key: advertise-address, value: $host_ip}
+      - {key: service-cluster-ip-range, value: $service_cidr}
+      - {key: audit-log-path, value: $audit_log, override: true}
+      - {key: kubelet-preferred-address-types, value: InternalIP}
+      - {key: kubelet-client-certificate, value: $kwok_cluster/pki/admin.crt}
+      - {key: kubelet-client-key, value: $kwok_cluster/pki/admin.key}
+  - name: kube-controller-manager
+    extraArgs:
+      - {key: concurrent-job-syncs, value: "50"}
+      - {key: concurrent-gc-syncs, value: "50"}
+      - {key: concurrent-namespace-syncs, value: "50"}
+YAML
+}
+
+# What kwokctl recorded may belong to somebody else by now; it would then take that process for a running component.
+drop_stale_pids() {
+  local file
+  for file in "$kwok_cluster"/pids/*.pid; do
+    if [[ -e $file ]] && ! pid_of "$file" >/dev/null; then rm -f "$file"; fi
+  done
+}
+
+control_plane_start() {
+  drop_stale_pids
+  if [[ -s $kubeconfig ]]; then
+    kwokctl start cluster
+  else
+    # Left over from an attempt that failed before there was anything to keep.
+    stop_pids 10 "$kwok_cluster"/pids/*.pid
+    rm -rf "$kwok_dir"
+    control_plane_config >"$run/kwokctl.yaml"
+    kwokctl create cluster --kubeconfig "$kubeconfig.new" --timeout 90s || component_logs
+    mv "$kubeconfig.new" "$kubeconfig"
+  fi
+  retry 30 kubectl get --raw /readyz || component_logs
+  # Pods are refused until this exists, and it is made a moment after the API server is ready.
+  retry 30 kubectl get serviceaccount default
+}
+
+# kwokctl does not say which component it waited for in vain, nor why.
+component_logs() {
+  local log
+  for log in "$kwok_cluster"/logs/{etcd,kube-apiserver}.log; do show_log "$log"; done
+  return 1
+}
+
+control_plane_running() {
+  local file
+  [[ -s $kubeconfig ]] || return 1
+  for file in "$kwok_cluster"/pids/*.pid; do
+    pid_of "$file" >/dev/null || return 1
+  done
+  kubectl get --raw /readyz >/dev/null 2>&1
+}
+
+simulated_nodes() {
+  kwokctl scale node --replicas "$SIMULATED_NODES"
+  retry 60 kubectl wait --for=condition=Ready node --all --timeout=5s
+}
+
+# kwokctl itself would kill; etcd and the API server like to be asked.
+control_plane_stop() {
+  local name files=()
+  for name in kwok kube-scheduler kube-controller-manager kube-apiserver; do
+    files+=("$kwok_cluster/pids/$name.pid")
+  done
+  stop_pids 5 "${files[@]}"
+  stop_pids 5 "$kwok_cluster"/pids/*.pid # etcd last: the others need it to end in peace
+}

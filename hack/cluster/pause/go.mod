@@ -1,0 +1,3 @@
+module github.com/example/sequential-job-operator/hack/cluster/pause
+
+go 1.26
