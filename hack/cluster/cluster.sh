@@ -17,7 +17,8 @@ Usage: hack/cluster/cluster.sh COMMAND
 Variables:
   CLUSTER_NAME     name of the cluster; several can run side by side (default: demo)
   NODES            real: a node that runs containers (needs root on Debian or Ubuntu);
-                   simulated: nodes on which Job pods succeed at once (default: real)
+                   simulated: nodes on which Job pods succeed at once
+                   (default: what the cluster has, real for a new one)
   SIMULATED_NODES  how many of them (default: 1)
   CLUSTER          "current": start nothing, use the current kubectl context
 TEXT
@@ -29,7 +30,7 @@ bin=$root/bin/cluster
 runs=$root/bin/run
 
 CLUSTER_NAME=${CLUSTER_NAME:-demo}
-NODES=${NODES:-real}
+NODES=${NODES:-}
 SIMULATED_NODES=${SIMULATED_NODES:-1}
 CLUSTER=${CLUSTER:-}
 PATH=$PATH:/usr/sbin:/sbin
@@ -44,11 +45,13 @@ source "$here/lib.sh"
 source "$here/control-plane.sh"
 # shellcheck source=node.sh
 source "$here/node.sh"
+# shellcheck source=node-config.sh
+source "$here/node-config.sh"
 
 check_variables() {
   [[ $CLUSTER_NAME =~ ^[a-z][a-z0-9-]{0,30}$ ]] ||
     fail "CLUSTER_NAME \"$CLUSTER_NAME\": use at most 31 small letters, digits and \"-\", a letter first"
-  [[ $NODES == real || $NODES == simulated ]] || fail "NODES \"$NODES\": it is either real or simulated"
+  [[ -z $NODES || $NODES == real || $NODES == simulated ]] || fail "NODES \"$NODES\": it is either real or simulated"
   [[ $SIMULATED_NODES =~ ^[1-9][0-9]{0,3}$ ]] || fail "SIMULATED_NODES \"$SIMULATED_NODES\": use a number from 1 on"
   [[ -z $CLUSTER || $CLUSTER == current ]] || fail "CLUSTER \"$CLUSTER\": leave it empty or use \"current\""
 }
@@ -144,9 +147,10 @@ is_up() {
 
 up() {
   local begin=$SECONDS was
-  fall_back_to_simulated
   take_lock
   was=$(running_nodes || true)
+  NODES=${NODES:-${was:-real}}
+  fall_back_to_simulated
   if [[ -n $was && $was != "$NODES" ]]; then
     fail "cluster \"$CLUSTER_NAME\" has $was nodes, and $NODES ones are wanted: run \"cluster.sh down\" first"
   fi

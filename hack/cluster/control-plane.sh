@@ -1,6 +1,6 @@
 # Sourced by cluster.sh: etcd, kube-apiserver, kube-controller-manager, kube-scheduler and, for simulated nodes, kwok.
 # kwokctl starts them as plain processes and picks free ports for all of them.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # cluster.sh sets the variables
 
 kwok_dir=$run/kwok
 kwok_cluster=$kwok_dir/clusters/$CLUSTER_NAME

@@ -1,5 +1,5 @@
 # Sourced by cluster.sh: messages, steps, and processes that are known by a pid file.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # cluster.sh sets the variables
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -63,7 +63,7 @@ pid_of() {
   local pid
   pid=$(cat "$1" 2>/dev/null) || return 1
   [[ $pid =~ ^[0-9]+$ ]] || return 1
-  tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF -- "$run" || return 1
+  tr '\0' '\n' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF -- "$run/" || return 1
   echo "$pid"
 }
 

@@ -36,4 +36,4 @@ pin kernel/keys/root_maxbytes 25000000
 
 ip link set lo up
 echo "$host_pid" >"$pidfile"
-exec "$pause" "$run"
+exec "$pause" "$run/" # the argument tells whose process this is

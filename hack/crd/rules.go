@@ -1,8 +1,6 @@
 package main
 
 import (
-	"strings"
-
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 )
 
@@ -10,18 +8,19 @@ import (
 //
 // The API server evaluates root rules on every write, and most writes are the controller's to status: a rule that loops
 // over 100 steps would make each of those many times as expensive. But a write to /status cannot change the spec, and a
-// write to the object cannot change the status, so wherever the status differs there is nothing to check. The second
-// half of the guard lets a write that leaves the spec alone (labels, finalizers) pass: an object that was accepted by
-// an older, looser version of these rules can still be deleted.
+// write to the object cannot change the status, so wherever the status differs there is nothing to check. That guard
+// has a price too, about 0.1 ms of CPU, so checks of the same field share one rule. docs/crd-cost.md has the figures.
 const (
-	unlessSpecChanges = `(oldSelf.hasValue() && has(self.status) && ` +
-		`(!has(oldSelf.value().status) || self.status != oldSelf.value().status)) || ` +
-		`(oldSelf.hasValue() && self.spec == oldSelf.value().spec) || `
+	unlessStatusChanges = `(oldSelf.hasValue() && has(self.status) && ` +
+		`(!has(oldSelf.value().status) || self.status != oldSelf.value().status)) || `
 
-	// The same for rules that read the old status. oldSelf, unlike oldSelf.value(), has a type whose size the API server
-	// can estimate; through oldSelf.value() it takes these rules for a hundred times too expensive.
-	unlessStartedStepsMayChange = `!has(oldSelf.status) || !has(self.status) || self.status != oldSelf.status || ` +
-		`self.spec.containers == oldSelf.spec.containers || `
+	// The same for a rule that reads the old status. oldSelf, unlike oldSelf.value(), has a type whose size the API
+	// server can estimate; through oldSelf.value() it takes such a rule for a hundred times too expensive.
+	unlessStatusChangesToo = `!has(oldSelf.status) || !has(self.status) || self.status != oldSelf.status || `
+
+	// An object that an older, looser version of a rule let in must still lose its finalizer, or it could never be
+	// deleted. It stands last, because comparing whole specs is by far the slowest of all this.
+	orSpecIsTheSame = ` || (oldSelf.hasValue() && self.spec == oldSelf.value().spec)`
 )
 
 const (
@@ -31,12 +30,8 @@ const (
 )
 
 var (
-	hasInitContainers  = hasField("initContainers")
-	initContainerNames = `(` + hasInitContainers + ` ? ` + initContainers + `.map(c, c.name) : [])`
+	initContainerNames = `(` + hasField("initContainers") + ` ? ` + initContainers + `.map(c, c.name) : [])`
 	volumeNames        = `(` + hasField("volumes") + ` ? ` + templateSpec + `.volumes.map(v, v.name) : [])`
-	// The containers that a rule of the pod failure policy names.
-	policyContainers = `self.spec.podFailurePolicy.rules.filter(r, has(r.onExitCodes) && has(r.onExitCodes.containerName))` +
-		`.map(r, r.onExitCodes.containerName)`
 )
 
 // hasField is true if the template's pod spec has the field.
@@ -46,109 +41,125 @@ func hasField(field string) string {
 
 // rootRules are the rules that need more than one field to decide. The API server puts FieldPath before the message.
 func rootRules() apiextensionsv1.ValidationRules {
-	rules := apiextensionsv1.ValidationRules{
+	return append(apiextensionsv1.ValidationRules{
 		{
 			Rule:      `size(self.metadata.name) <= 52`,
 			FieldPath: ".metadata.name",
 			Message:   "must be at most 52 characters long, because the names of the Jobs are made of it: choose a shorter name",
 		},
-		{
-			Rule: `!has(self.spec.podFailurePolicy) || !(` + hasField("restartPolicy") + `) || ` +
-				templateSpec + `.restartPolicy == 'Never'`,
-			FieldPath: ".spec.podFailurePolicy",
-			Message: "needs spec.template.spec.restartPolicy Never: with OnFailure a failed container is " +
-				"restarted in place and its pod does not fail. Remove restartPolicy or the policy",
-		},
-		onSpec(apiextensionsv1.ValidationRule{
-			// The list of one list binds a name to the names, which are then compared in native code.
-			Rule:      `[` + stepNames + `].all(names, names.all(n, names.indexOf(n) == names.lastIndexOf(n)))`,
-			FieldPath: ".spec.containers",
-			Message:   "step names must be unique: rename one of the steps that have the same name",
-			MessageExpression: `'more than one step is named "' + ` +
-				stepNames + `.filter(n, !self.spec.containers.exists_one(c, c.name == n))[0]` +
-				` + '": step names must be unique, rename one of them'`,
-		}),
-		onSpec(apiextensionsv1.ValidationRule{
-			Rule:      `!sets.intersects(` + stepNames + `, ` + initContainerNames + `)`,
-			FieldPath: ".spec.containers",
-			Message:   "a step has the name of a container in spec.template.spec.initContainers: rename one of them",
-			MessageExpression: `'step "' + ` + stepNames + `.filter(n, n in ` + initContainerNames + `)[0]` +
-				` + '" has the name of a container in spec.template.spec.initContainers, which runs in the same pod: rename one of them'`,
-		}),
-		onSpec(apiextensionsv1.ValidationRule{
-			Rule: `!has(self.spec.podFailurePolicy) || ` +
-				`sets.contains(` + stepNames + ` + ` + initContainerNames + `, ` + policyContainers + `)`,
-			FieldPath: ".spec.podFailurePolicy",
-			Message: "onExitCodes.containerName must be the name of a step or of a container in " +
-				"spec.template.spec.initContainers: correct it, or remove it to mean every container",
-			MessageExpression: `'onExitCodes.containerName "' + ` +
-				policyContainers + `.filter(n, !(n in ` + stepNames + ` + ` + initContainerNames + `))[0]` +
-				` + '" is neither a step nor in spec.template.spec.initContainers: correct it, or remove it to mean every container'`,
-		}),
-	}
-	for _, field := range []string{"volumeMounts", "volumeDevices"} {
-		rules = append(rules,
-			onSpec(volumesExist("spec.containers", "step", field, "")),
-			onSpec(volumesExist("spec.template.spec.initContainers", "container", field, hasInitContainers)),
-		)
-	}
-	return append(rules, transitionRules()...)
+		createRule(".spec.containers", "step names must be unique, and what the steps mount must be in spec.template.spec.volumes",
+			uniqueNames(), noInitContainerName(),
+			volumesExist("self.spec.containers", "step", "volumeMounts"),
+			volumesExist("self.spec.containers", "step", "volumeDevices")),
+		createRule(".spec.template.spec.initContainers", "what the containers mount must be in spec.template.spec.volumes",
+			ifPresent(hasField("initContainers"), volumesExist(initContainers, "container", "volumeMounts")),
+			ifPresent(hasField("initContainers"), volumesExist(initContainers, "container", "volumeDevices"))),
+		createRule(".spec.podFailurePolicy", "needs spec.template.spec.restartPolicy Never and names of containers that exist",
+			ifPresent("has(self.spec.podFailurePolicy)", policyNeedsNever()),
+			ifPresent("has(self.spec.podFailurePolicy)", policyContainersExist())),
+	}, transitionRules()...)
 }
 
-// volumesExist says that what the containers of a list mount is there. If the list may be absent, present says how to
-// know.
-func volumesExist(list, noun, field, present string) apiextensionsv1.ValidationRule {
-	used := `c.` + field + `.map(m, m.name)`
-	rule := `self.` + list + `.all(c, !has(c.` + field + `) || sets.contains(` + volumeNames + `, ` + used + `))`
-	if present != "" {
-		rule = `!(` + present + `) || ` + rule
+// check is one condition and a CEL expression for the message if it does not hold.
+type check struct{ condition, message string }
+
+// createRule makes one rule of several checks of a field, to be evaluated when the object is created or its spec is
+// changed. The message is the one of the first check that fails; summary stands in for it should that be too expensive.
+func createRule(fieldPath, summary string, checks ...check) apiextensionsv1.ValidationRule {
+	optional := true
+	last := checks[len(checks)-1]
+	all, message := last.condition, last.message
+	for i := len(checks) - 2; i >= 0; i-- {
+		all = checks[i].condition + ` && ` + all
+		message = `!` + checks[i].condition + ` ? ` + checks[i].message + ` : ` + message
 	}
 	return apiextensionsv1.ValidationRule{
-		Rule:      rule,
-		FieldPath: "." + list,
-		Message: field + "[].name must be the name of a volume in spec.template.spec.volumes: " +
-			"add the volume there or correct the name",
-		MessageExpression: `'` + noun + ` "' + self.` + list +
+		Rule:              unlessStatusChanges + `(` + all + `)` + orSpecIsTheSame,
+		OptionalOldSelf:   &optional,
+		FieldPath:         fieldPath,
+		Message:           summary,
+		MessageExpression: message,
+	}
+}
+
+func ifPresent(present string, c check) check {
+	return check{condition: `(!(` + present + `) || ` + c.condition + `)`, message: c.message}
+}
+
+func uniqueNames() check {
+	return check{
+		// The list of one list gives the list of names a name of its own: it is made once, and searched in native code.
+		condition: `[` + stepNames + `].all(names, names.all(n, names.indexOf(n) == names.lastIndexOf(n)))`,
+		message: `'more than one step is named "' + ` +
+			stepNames + `.filter(n, !self.spec.containers.exists_one(c, c.name == n))[0] + ` +
+			`'": step names must be unique, rename one of them'`,
+	}
+}
+
+func noInitContainerName() check {
+	return check{
+		condition: `!sets.intersects(` + stepNames + `, ` + initContainerNames + `)`,
+		message: `'step "' + ` + stepNames + `.filter(n, n in ` + initContainerNames + `)[0] + ` +
+			`'" has the name of a container in spec.template.spec.initContainers, which runs in the same pod: rename one of them'`,
+	}
+}
+
+// volumesExist says that what the containers of a list mount, or use as a device, is there.
+func volumesExist(list, noun, field string) check {
+	used := `c.` + field + `.map(m, m.name)`
+	return check{
+		condition: `[` + volumeNames + `].all(volumes, ` + list + `.all(c, ` +
+			`!has(c.` + field + `) || c.` + field + `.all(m, m.name in volumes)))`,
+		message: `'` + noun + ` "' + ` + list +
 			`.map(c, has(c.` + field + `) && !sets.contains(` + volumeNames + `, ` + used + `), ` +
-			`c.name + '": ` + field + ` "' + ` + used + `.filter(n, !(n in ` + volumeNames + `))[0])[0]` +
-			` + '" is not a volume in spec.template.spec.volumes: add it there or correct the name'`,
+			`c.name + '": ` + field + ` "' + ` + used + `.filter(n, !(n in ` + volumeNames + `))[0])[0] + ` +
+			`'" is not a volume in spec.template.spec.volumes: add it there or correct the name'`,
+	}
+}
+
+func policyNeedsNever() check {
+	return check{
+		condition: `(!(` + hasField("restartPolicy") + `) || ` + templateSpec + `.restartPolicy == 'Never')`,
+		message: `'needs spec.template.spec.restartPolicy Never: with OnFailure a failed container is restarted in place ` +
+			`and its pod does not fail. Remove restartPolicy or the policy'`,
+	}
+}
+
+func policyContainersExist() check {
+	const named = `self.spec.podFailurePolicy.rules.filter(r, has(r.onExitCodes) && has(r.onExitCodes.containerName))` +
+		`.map(r, r.onExitCodes.containerName)`
+	containers := stepNames + ` + ` + initContainerNames
+	return check{
+		condition: `sets.contains(` + containers + `, ` + named + `)`,
+		message: `'onExitCodes.containerName "' + ` + named + `.filter(n, !(n in ` + containers + `))[0] + ` +
+			`'" is neither a step nor in spec.template.spec.initContainers: correct it, or remove it to mean every container'`,
 	}
 }
 
 // transitionRules keep what has happened from being rewritten. An entry of status.steps means that the step of that
 // index has started.
 func transitionRules() apiextensionsv1.ValidationRules {
-	const mayEdit = `(has(oldSelf.status.phase) && oldSelf.status.phase == 'Failed' && s.state == 'Failed')`
-	return apiextensionsv1.ValidationRules{
-		{
-			Rule: unlessStartedStepsMayChange + `!has(oldSelf.status.steps) || ` +
-				`(size(self.spec.containers) >= size(oldSelf.status.steps) && oldSelf.status.steps.all(i, s, ` +
-				mayEdit + ` || self.spec.containers[i] == oldSelf.spec.containers[i]))`,
-			FieldPath: ".spec.containers",
-			Message:   "a step that has started cannot be changed, moved or removed, nor can a step be put before it " +
-				"(status.steps lists the started ones; only the failed step of a failed sequence can be changed): " +
-				"restore it, or delete the SequentialJob and create it anew",
-		},
-		{
-			Rule:      unlessStartedStepsMayChange + `!has(oldSelf.status.phase) || oldSelf.status.phase != 'Completed'`,
-			FieldPath: ".spec.containers",
-			Message: "the steps of a completed sequence cannot be changed: " +
-				"delete the SequentialJob and create it anew to run it again",
-		},
-	}
-}
+	const (
+		isThere = `i < size(self.spec.containers)`
+		mayEdit = `(has(oldSelf.status.phase) && oldSelf.status.phase == 'Failed' && s.state == 'Failed')`
+		// Whatever a status claims, an object that had no such step can be written.
+		neverWas = `i >= size(oldSelf.spec.containers)`
+		// All steps of a completed sequence have started, so what the first condition leaves open is adding one.
+		noneIsAdded = `(!has(oldSelf.status.phase) || oldSelf.status.phase != 'Completed' || ` +
+			`size(self.spec.containers) <= size(oldSelf.spec.containers))`
 
-// onSpec limits a rule to the writes that create the object or change its spec.
-func onSpec(rule apiextensionsv1.ValidationRule) apiextensionsv1.ValidationRule {
-	optional := true
-	rule.OptionalOldSelf = &optional
-	rule.Rule = unlessSpecChanges + parenthesized(rule.Rule)
-	return rule
-}
-
-func parenthesized(rule string) string {
-	if strings.Contains(rule, "||") {
-		return "(" + rule + ")"
-	}
-	return rule
+		started = "a step that has started cannot be changed, moved or removed, nor can a step be put before it " +
+			"(status.steps lists the started ones; only the failed step of a failed sequence can be changed): " +
+			"restore it, or delete the SequentialJob and create it anew"
+		completed = "the steps of a completed sequence cannot be changed: " +
+			"delete the SequentialJob and create it anew to run it again"
+	)
+	return apiextensionsv1.ValidationRules{{
+		Rule: unlessStatusChangesToo + `!has(oldSelf.status.steps) || (oldSelf.status.steps.all(i, s, ` + neverWas +
+			` || (` + isThere + ` && (` + mayEdit + ` || self.spec.containers[i] == oldSelf.spec.containers[i]))) && ` +
+			noneIsAdded + `)`,
+		FieldPath:         ".spec.containers",
+		Message:           started,
+		MessageExpression: `has(oldSelf.status.phase) && oldSelf.status.phase == 'Completed' ? '` + completed + `' : '` + started + `'`,
+	}}
 }

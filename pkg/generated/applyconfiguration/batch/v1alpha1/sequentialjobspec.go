@@ -19,8 +19,7 @@ limitations under the License.
 package v1alpha1
 
 import (
-	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
+	batchv1 "k8s.io/client-go/applyconfigurations/batch/v1"
 	v1 "k8s.io/client-go/applyconfigurations/core/v1"
 )
 
@@ -41,14 +40,14 @@ type SequentialJobSpecApplyConfiguration struct {
 	// `restartPolicy: Always`. `template.spec.restartPolicy` is Never (the default) or OnFailure.
 	// A change reaches only the steps that have not started. Keys under `batch.example.com/` and the Job
 	// controller's own are set by the controllers, whatever is given here.
-	Template *corev1.PodTemplateSpec `json:"template,omitempty"`
+	Template *v1.PodTemplateSpecApplyConfiguration `json:"template,omitempty"`
 	// backoffLimit is how often the pod of each step is tried again before the step counts as failed, as in a Job.
 	// 0 or more; unset means the Job's own default, 6. A change reaches only the steps that have not started.
 	BackoffLimit *int32 `json:"backoffLimit,omitempty"`
 	// podFailurePolicy says, as in a Job, which pod failures end a step at once, count against `backoffLimit`, or are
 	// ignored. It needs `template.spec.restartPolicy` Never. A rule whose `onExitCodes.containerName` names another step
 	// is left out of this step's Job. A change reaches only the steps that have not started.
-	PodFailurePolicy *batchv1.PodFailurePolicy `json:"podFailurePolicy,omitempty"`
+	PodFailurePolicy *batchv1.PodFailurePolicyApplyConfiguration `json:"podFailurePolicy,omitempty"`
 }
 
 // SequentialJobSpecApplyConfiguration constructs a declarative configuration of the SequentialJobSpec type for use with
@@ -73,8 +72,8 @@ func (b *SequentialJobSpecApplyConfiguration) WithContainers(values ...*v1.Conta
 // WithTemplate sets the Template field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the Template field is set to the value of the last call.
-func (b *SequentialJobSpecApplyConfiguration) WithTemplate(value corev1.PodTemplateSpec) *SequentialJobSpecApplyConfiguration {
-	b.Template = &value
+func (b *SequentialJobSpecApplyConfiguration) WithTemplate(value *v1.PodTemplateSpecApplyConfiguration) *SequentialJobSpecApplyConfiguration {
+	b.Template = value
 	return b
 }
 
@@ -89,7 +88,7 @@ func (b *SequentialJobSpecApplyConfiguration) WithBackoffLimit(value int32) *Seq
 // WithPodFailurePolicy sets the PodFailurePolicy field in the declarative configuration to the given value
 // and returns the receiver, so that objects can be built by chaining "With" function invocations.
 // If called multiple times, the PodFailurePolicy field is set to the value of the last call.
-func (b *SequentialJobSpecApplyConfiguration) WithPodFailurePolicy(value batchv1.PodFailurePolicy) *SequentialJobSpecApplyConfiguration {
-	b.PodFailurePolicy = &value
+func (b *SequentialJobSpecApplyConfiguration) WithPodFailurePolicy(value *batchv1.PodFailurePolicyApplyConfiguration) *SequentialJobSpecApplyConfiguration {
+	b.PodFailurePolicy = value
 	return b
 }

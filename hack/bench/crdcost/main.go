@@ -1,0 +1,150 @@
+// Command crdcost measures the CPU time that an API server spends on each status write of a SequentialJob.
+// hack/bench/crd-cost.sh starts a server and runs it.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/tools/clientcmd"
+)
+
+var stepCounts = []int{5, 20, 100}
+
+type bench struct {
+	client dynamic.Interface
+	pid    int
+	// idle is the share of a CPU that the server uses when nobody asks it anything.
+	idle   float64
+	writes int
+}
+
+func main() {
+	kubeconfig := flag.String("kubeconfig", "", "the API server to measure; it must serve nobody else")
+	pid := flag.Int("pid", 0, "its process ID")
+	crdFile := flag.String("crd", "manifests/crd.yaml", "the CRD")
+	rounds := flag.Int("rounds", 5, "how often each measurement is repeated; the lowest counts, being the least disturbed by the rest of the machine")
+	writes := flag.Int("writes", 40, "status writes of a 100-step object in each round; smaller objects get more")
+	flag.Parse()
+	if err := run(*kubeconfig, *pid, *crdFile, *rounds, *writes); err != nil {
+		fmt.Fprintln(os.Stderr, "crdcost:", err)
+		os.Exit(1)
+	}
+}
+
+func run(kubeconfig string, pid int, crdFile string, rounds, writes int) error {
+	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
+	if err != nil {
+		return err
+	}
+	config.QPS = -1
+	client, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	ctx := context.Background()
+	b := &bench{client: client, pid: pid, writes: writes}
+	variants, err := variantsOf(crdFile)
+	if err != nil {
+		return err
+	}
+	for _, v := range variants {
+		if err := b.install(ctx, v); err != nil {
+			return err
+		}
+	}
+	if err := b.settle(); err != nil {
+		return err
+	}
+	results, err := b.measureAll(ctx, variants, rounds)
+	if err != nil {
+		return err
+	}
+	printTable(variants, results)
+	return nil
+}
+
+// measureAll takes the variants in turn within each round, so that a disturbance hits all of them alike.
+func (b *bench) measureAll(ctx context.Context, variants []variant, rounds int) (map[string][]float64, error) {
+	samples := map[string]map[int][]float64{}
+	for _, v := range variants {
+		samples[v.name] = map[int][]float64{}
+	}
+	for round := range rounds {
+		for _, steps := range stepCounts {
+			for _, v := range variants {
+				ms, err := b.measure(ctx, v, steps)
+				if err != nil {
+					return nil, fmt.Errorf("%s, %d steps: %w", v.name, steps, err)
+				}
+				samples[v.name][steps] = append(samples[v.name][steps], ms)
+			}
+		}
+		fmt.Fprintf(os.Stderr, "round %d of %d done\n", round+1, rounds)
+	}
+	lowest := map[string][]float64{}
+	for _, v := range variants {
+		for _, steps := range stepCounts {
+			lowest[v.name] = append(lowest[v.name], slices.Min(samples[v.name][steps]))
+		}
+	}
+	return lowest, nil
+}
+
+// measure returns the CPU milliseconds of one status write.
+func (b *bench) measure(ctx context.Context, v variant, steps int) (float64, error) {
+	client := b.client.Resource(v.resource()).Namespace("default")
+	object, err := client.Create(ctx, sequentialJob(v, steps), metav1.CreateOptions{FieldManager: "kubectl-create"})
+	if err != nil {
+		return 0, err
+	}
+	writes := b.writes * 100 / (steps + 60)
+	// The first writes fill caches.
+	for i := range 5 {
+		if object, err = b.writeStatus(ctx, client, object, i); err != nil {
+			return 0, err
+		}
+	}
+	cpu, begin, err := b.cpu()
+	if err != nil {
+		return 0, err
+	}
+	for i := range writes {
+		// Over the whole sequence, as the controller writes, and never the same status twice.
+		if object, err = b.writeStatus(ctx, client, object, 5+i*max(1, steps/writes)); err != nil {
+			return 0, err
+		}
+	}
+	after, end, err := b.cpu()
+	if err != nil {
+		return 0, err
+	}
+	used := (after - cpu) - time.Duration(b.idle*float64(end.Sub(begin)))
+	return used.Seconds() * 1000 / float64(writes), client.Delete(ctx, object.GetName(), metav1.DeleteOptions{})
+}
+
+func (b *bench) writeStatus(ctx context.Context, client dynamic.ResourceInterface, object *unstructured.Unstructured, write int) (*unstructured.Unstructured, error) {
+	setStatus(object, write)
+	return client.UpdateStatus(ctx, object, metav1.UpdateOptions{FieldManager: "sequentialjob-controller"})
+}
+
+func printTable(variants []variant, results map[string][]float64) {
+	fmt.Println("| CRD | 5 steps | 20 steps | 100 steps |")
+	fmt.Println("| --- | --- | --- | --- |")
+	for _, v := range variants {
+		r := results[v.name]
+		fmt.Printf("| %s | %.1f ms | %.1f ms | %.1f ms |\n", v.name, r[0], r[1], r[2])
+	}
+	ours := results[variants[0].name]
+	for _, v := range variants[1:] {
+		r := results[v.name]
+		fmt.Printf("| ratio: %s to %s | %.2f | %.2f | %.2f |\n", variants[0].name, v.name, ours[0]/r[0], ours[1]/r[1], ours[2]/r[2])
+	}
+}

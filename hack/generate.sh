@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Generates all that is generated: deepcopy and register functions, the clients, and the CRD.
+#   generate.sh [DIRECTORY]   in another copy of the project than this one
+set -euo pipefail
+hack=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "${1:-$hack/..}" && pwd)
+module=github.com/example/sequential-job-operator
+core=k8s.io/client-go/applyconfigurations/core/v1
+batch=k8s.io/client-go/applyconfigurations/batch/v1
+
+"$hack/tools/build.sh" controller-gen
+codegen=$(cd "$hack/tools" && go mod download k8s.io/code-generator && go list -m -f '{{.Dir}}' k8s.io/code-generator)
+# kube_codegen.sh installs its generators; not into the user's own GOBIN.
+GOBIN=$(cd "$hack/.." && pwd)/bin/tools
+export GOBIN GOWORK=off
+# shellcheck source=/dev/null
+source "$codegen/kube_codegen.sh"
+
+cd "$root"
+boilerplate=$root/hack/boilerplate.go.txt
+kube::codegen::gen_helpers --boilerplate "$boilerplate" pkg/apis
+kube::codegen::gen_register --boilerplate "$boilerplate" pkg/apis
+kube::codegen::gen_client --boilerplate "$boilerplate" --with-watch --with-applyconfig \
+  --applyconfig-externals "k8s.io/api/core/v1.Container:$core,k8s.io/api/core/v1.PodTemplateSpec:$core,k8s.io/api/batch/v1.PodFailurePolicy:$batch" \
+  --output-dir pkg/generated --output-pkg "$module/pkg/generated" pkg/apis
+
+crd=$(mktemp -d)
+trap 'rm -rf "$crd"' EXIT
+"$GOBIN/controller-gen" crd paths=./pkg/apis/... "output:crd:dir=$crd"
+go -C hack/crd run . -in "$crd/batch.example.com_sequentialjobs.yaml" -out "$root/manifests/crd.yaml"

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Builds the named tools, pinned in the go.mod files beside this script, into bin/tools/, unless they are there already:
+#   build.sh controller-gen gotestsum golangci-lint
+# golangci-lint takes a few minutes with cold caches, the others seconds.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+out=$(cd "$here/../.." && pwd)/bin/tools
+mkdir -p "$out"
+
+# build NAME MODULE_DIR PACKAGE
+build() {
+  local name=$1 module=$2 package=$3 pin begin=$SECONDS
+  pin=$(sha256sum "$module/go.mod" | cut -d' ' -f1)
+  if [[ -x $out/$name && $(cat "$out/$name.pin" 2>/dev/null) == "$pin" ]]; then
+    return
+  fi
+  printf '  building %s ... ' "$name" >&2
+  (cd "$module" && GOWORK=off go build -trimpath -ldflags "-s -w" -o "$out/$name" "$package")
+  echo "$pin" >"$out/$name.pin"
+  printf '%ss\n' $((SECONDS - begin)) >&2
+}
+
+for name in "$@"; do
+  case $name in
+    controller-gen) build "$name" "$here" sigs.k8s.io/controller-tools/cmd/controller-gen ;;
+    gotestsum) build "$name" "$here" gotest.tools/gotestsum ;;
+    golangci-lint) build "$name" "$here/lint" sigs.k8s.io/kube-api-linter/cmd/golangci-lint-kube-api-linter ;;
+    *)
+      echo "build.sh: no tool is called $name" >&2
+      exit 2
+      ;;
+  esac
+done

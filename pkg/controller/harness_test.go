@@ -1,0 +1,303 @@
+package controller
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/informers"
+	kubefake "k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/record"
+
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+	"github.com/example/sequential-job-operator/pkg/generated/clientset/versioned/fake"
+	sjinformers "github.com/example/sequential-job-operator/pkg/generated/informers/externalversions"
+	"github.com/example/sequential-job-operator/pkg/sequence"
+)
+
+const (
+	namespace = "default"
+	sjName    = "etl"
+)
+
+var (
+	sequentialJobs = v1alpha1.SchemeGroupVersion.WithResource("sequentialjobs")
+	jobs           = batchv1.SchemeGroupVersion.WithResource("jobs")
+	key            = cache.NewObjectName(namespace, sjName)
+)
+
+// world is a controller beside an API server that is faked as far as the controller relies on it: resourceVersions,
+// conflicts, finalizers, dry runs. Its caches hold what a test put there, so that they can be as stale as it likes.
+type world struct {
+	t        *testing.T
+	kube     *kubefake.Clientset
+	client   *fake.Clientset
+	sjs      cache.Indexer
+	jobs     cache.Indexer
+	jobsInf  informers.SharedInformerFactory
+	sjsInf   sjinformers.SharedInformerFactory
+	recorder *record.FakeRecorder
+	c        *Controller
+	version  atomic.Int64
+}
+
+func newWorld(t *testing.T, sj *v1alpha1.SequentialJob, existing ...runtime.Object) *world {
+	t.Helper()
+	w := &world{t: t, kube: kubefake.NewClientset(existing...), client: fake.NewSimpleClientset(), recorder: record.NewFakeRecorder(100)}
+	w.version.Store(100)
+	if sj != nil {
+		sj.ResourceVersion = w.nextVersion()
+		must(t, w.client.Tracker().Add(sj))
+	}
+	w.kube.PrependReactor("create", "jobs", w.createJob)
+	w.client.PrependReactor("update", "sequentialjobs", w.updateStatus)
+	w.client.PrependReactor("patch", "sequentialjobs", w.patch)
+
+	w.jobsInf, w.sjsInf = NewJobInformers(w.kube), NewSequentialJobInformers(w.client)
+	sjInformer, jobInformer := w.sjsInf.Batch().V1alpha1().SequentialJobs(), w.jobsInf.Batch().V1().Jobs()
+	c, err := New(t.Context(), w.kube, w.client, sjInformer, jobInformer)
+	must(t, err)
+	w.c, w.sjs, w.jobs = c, sjInformer.Informer().GetIndexer(), jobInformer.Informer().GetIndexer()
+	return w
+}
+
+// newSyncWorld is newWorld for tests that call sync themselves: caches filled, events recorded at once.
+func newSyncWorld(t *testing.T, sj *v1alpha1.SequentialJob, existing ...runtime.Object) *world {
+	t.Helper()
+	w := newWorld(t, sj, existing...)
+	t.Cleanup(func() { w.c.broadcaster.Shutdown(); w.c.queue.ShutDown() })
+	w.c.recorder = w.recorder
+	w.refresh()
+	w.kube.ClearActions()
+	w.client.ClearActions()
+	return w
+}
+
+func (w *world) nextVersion() string { return strconv.FormatInt(w.version.Add(1), 10) }
+
+// createJob answers a dry run without storing anything, and gives a stored Job what the API server would.
+func (w *world) createJob(action clienttesting.Action) (bool, runtime.Object, error) {
+	create := action.(clienttesting.CreateActionImpl)
+	job := create.GetObject().(*batchv1.Job).DeepCopy()
+	job.UID = types.UID("uid-of-" + job.Name + job.GenerateName + w.nextVersion())
+	job.ResourceVersion = w.nextVersion()
+	job.CreationTimestamp = metav1.NewTime(w.c.now().Truncate(time.Second))
+	if len(create.GetCreateOptions().DryRun) > 0 {
+		return true, job, nil
+	}
+	if err := w.kube.Tracker().Create(jobs, job, job.Namespace); err != nil {
+		return true, nil, err
+	}
+	return true, job, nil
+}
+
+func (w *world) updateStatus(action clienttesting.Action) (bool, runtime.Object, error) {
+	update := action.(clienttesting.UpdateActionImpl)
+	if update.GetSubresource() != "status" {
+		return true, nil, fmt.Errorf("the controller wrote something else than the status: %v", action)
+	}
+	written := update.GetObject().(*v1alpha1.SequentialJob)
+	stored, err := w.forWrite(written.Name, written.ResourceVersion)
+	if err != nil {
+		return true, nil, err
+	}
+	stored.Status = *written.Status.DeepCopy()
+	return true, stored, w.client.Tracker().Update(sequentialJobs, stored, namespace)
+}
+
+func (w *world) patch(action clienttesting.Action) (bool, runtime.Object, error) {
+	patch := action.(clienttesting.PatchActionImpl)
+	var body struct {
+		Metadata struct {
+			UID             types.UID
+			ResourceVersion string
+			Finalizers      []string
+		}
+	}
+	if err := json.Unmarshal(patch.GetPatch(), &body); err != nil {
+		return true, nil, err
+	}
+	stored, err := w.forWrite(patch.GetName(), body.Metadata.ResourceVersion)
+	if err != nil {
+		return true, nil, err
+	}
+	if body.Metadata.UID != stored.UID {
+		return true, nil, apierrors.NewConflict(sequentialJobs.GroupResource(), stored.Name, fmt.Errorf("the UID differs"))
+	}
+	stored.Finalizers = body.Metadata.Finalizers
+	if !stored.DeletionTimestamp.IsZero() && len(stored.Finalizers) == 0 {
+		return true, stored, w.client.Tracker().Delete(sequentialJobs, namespace, stored.Name)
+	}
+	return true, stored, w.client.Tracker().Update(sequentialJobs, stored, namespace)
+}
+
+// forWrite returns a copy of the stored object with its next resourceVersion, or a conflict.
+func (w *world) forWrite(name, version string) (*v1alpha1.SequentialJob, error) {
+	obj, err := w.client.Tracker().Get(sequentialJobs, namespace, name)
+	if err != nil {
+		return nil, err
+	}
+	stored := obj.(*v1alpha1.SequentialJob).DeepCopy()
+	if stored.ResourceVersion != version {
+		return nil, apierrors.NewConflict(sequentialJobs.GroupResource(), name, fmt.Errorf("the object has been modified"))
+	}
+	stored.ResourceVersion = w.nextVersion()
+	return stored, nil
+}
+
+// refresh brings the caches up to date.
+func (w *world) refresh() {
+	w.t.Helper()
+	sjs, err := w.client.BatchV1alpha1().SequentialJobs("").List(context.Background(), metav1.ListOptions{})
+	must(w.t, err)
+	must(w.t, w.sjs.Replace(anys(pointers(sjs.Items)), ""))
+	stored, err := w.kube.BatchV1().Jobs("").List(context.Background(), metav1.ListOptions{LabelSelector: v1alpha1.SequentialJobUIDLabel})
+	must(w.t, err)
+	must(w.t, w.jobs.Replace(anys(pointers(stored.Items)), ""))
+}
+
+func (w *world) sync() error { return w.c.sync(w.t.Context(), key) }
+
+// syncFresh syncs once with caches that are up to date.
+func (w *world) syncFresh() error {
+	w.t.Helper()
+	w.refresh()
+	return w.sync()
+}
+
+func (w *world) stored() *v1alpha1.SequentialJob {
+	w.t.Helper()
+	obj, err := w.client.Tracker().Get(sequentialJobs, namespace, sjName)
+	must(w.t, err)
+	return obj.(*v1alpha1.SequentialJob)
+}
+
+func (w *world) job(name string) *batchv1.Job {
+	w.t.Helper()
+	obj, err := w.kube.Tracker().Get(jobs, namespace, name)
+	must(w.t, err)
+	return obj.(*batchv1.Job)
+}
+
+// endJob gives a Job a condition, as the Job controller does when it ends.
+func (w *world) endJob(name string, condition batchv1.JobConditionType, reason string) {
+	w.t.Helper()
+	job := w.job(name)
+	job.ResourceVersion = w.nextVersion()
+	job.Status.Conditions = []batchv1.JobCondition{{
+		Type: condition, Status: corev1.ConditionTrue, Reason: reason, LastTransitionTime: metav1.NewTime(w.c.now()),
+	}}
+	must(w.t, w.kube.Tracker().Update(jobs, job, namespace))
+}
+
+// failCreates makes a create of a Job fail with what f returns for it, unless that is nil.
+func (w *world) failCreates(f func(create clienttesting.CreateActionImpl) error) {
+	w.kube.PrependReactor("create", "jobs", func(action clienttesting.Action) (bool, runtime.Object, error) {
+		err := f(action.(clienttesting.CreateActionImpl))
+		return err != nil, nil, err
+	})
+}
+
+// writes lists what changed something on the API server, dry runs excluded: "create jobs etl-0", "update
+// sequentialjobs/status etl" ...
+func (w *world) writes() []string {
+	var out []string
+	for _, action := range slices.Concat(w.kube.Actions(), w.client.Actions()) {
+		if text := describeWrite(action); text != "" {
+			out = append(out, text)
+		}
+	}
+	return out
+}
+
+func describeWrite(action clienttesting.Action) string {
+	var name string
+	switch a := action.(type) {
+	case clienttesting.CreateActionImpl:
+		if len(a.GetCreateOptions().DryRun) > 0 {
+			return ""
+		}
+		object, _ := meta.Accessor(a.GetObject())
+		name = object.GetName()
+	case clienttesting.UpdateActionImpl:
+		object, _ := meta.Accessor(a.GetObject())
+		name = object.GetName()
+	case clienttesting.PatchActionImpl:
+		name = a.GetName()
+	case clienttesting.DeleteActionImpl:
+		name = a.GetName()
+	default:
+		return ""
+	}
+	resource := action.GetResource().Resource
+	if sub := action.GetSubresource(); sub != "" {
+		resource += "/" + sub
+	}
+	return action.GetVerb() + " " + resource + " " + name
+}
+
+// events returns what was recorded since the last call.
+func (w *world) events() []string {
+	var out []string
+	for {
+		select {
+		case event := <-w.recorder.Events:
+			out = append(out, event)
+		default:
+			return out
+		}
+	}
+}
+
+func newSequence(steps ...string) *v1alpha1.SequentialJob {
+	sj := &v1alpha1.SequentialJob{ObjectMeta: metav1.ObjectMeta{
+		Namespace: namespace, Name: sjName, UID: "uid-etl", Generation: 1,
+	}}
+	for _, step := range steps {
+		sj.Spec.Containers = append(sj.Spec.Containers, corev1.Container{Name: step, Image: "image/" + step})
+	}
+	return sj
+}
+
+// jobOf returns a Job of a step as the API server holds it.
+func jobOf(sj *v1alpha1.SequentialJob, index int) *batchv1.Job {
+	job := sequence.NewJob(sj, index)
+	job.UID, job.ResourceVersion = types.UID("uid-of-"+job.Name), "7"
+	return job
+}
+
+func reasonOf(sj *v1alpha1.SequentialJob, conditionType string) string {
+	if condition := meta.FindStatusCondition(sj.Status.Conditions, conditionType); condition != nil && condition.Status == metav1.ConditionTrue {
+		return condition.Reason
+	}
+	return ""
+}
+
+func anys[T any](items []T) []any {
+	out := make([]any, len(items))
+	for i := range items {
+		out[i] = items[i]
+	}
+	return out
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

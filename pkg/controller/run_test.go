@@ -1,0 +1,164 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+)
+
+// running starts the controller of w with real informers. The function that it returns stops it and waits.
+func running(t *testing.T, w *world) (stop context.CancelFunc, done <-chan error) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	w.jobsInf.StartWithContext(ctx)
+	w.sjsInf.StartWithContext(ctx)
+	ended := make(chan error, 1)
+	go func() {
+		err := w.c.Run(ctx, 2)
+		w.jobsInf.Shutdown()
+		w.sjsInf.Shutdown()
+		ended <- err
+	}()
+	synctest.Wait()
+	return stop, ended
+}
+
+func TestRunTakesASequenceToItsEndAndThenRests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, newSequence("extract", "transform", "load"))
+		stop, done := running(t, w)
+		for _, name := range []string{"etl-0", "etl-1", "etl-2"} {
+			w.endJob(name, batchv1.JobComplete, "")
+			synctest.Wait()
+		}
+		if phase := w.stored().Status.Phase; phase != v1alpha1.SequentialJobCompleted {
+			t.Fatalf("phase %s", phase)
+		}
+		w.kube.ClearActions()
+		w.client.ClearActions()
+		time.Sleep(24 * time.Hour) // of the clock of this test
+		if got := append(w.kube.Actions(), w.client.Actions()...); len(got) != 0 {
+			t.Errorf("requests for a finished sequence: %v", got)
+		}
+		stop()
+		must(t, <-done)
+	})
+}
+
+func TestRunTriesAgainWithBackOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, newSequence("extract"))
+		attempts := 0
+		w.failCreates(func(create clienttesting.CreateActionImpl) error {
+			if len(create.GetCreateOptions().DryRun) == 0 {
+				attempts++
+				return quotaErr
+			}
+			return nil
+		})
+		stop, done := running(t, w)
+		time.Sleep(time.Minute)
+		first := attempts
+		time.Sleep(time.Minute)
+		if perMinute := attempts - first; first < 5 || perMinute < 3 || perMinute > 5 {
+			t.Errorf("%d attempts in the first minute, %d in the second", first, perMinute)
+		}
+		stop()
+		must(t, <-done)
+	})
+}
+
+func TestShutdownLetsASyncUnderWayFinish(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, newSequence("extract", "load"))
+		creating, answer := make(chan struct{}), make(chan struct{})
+		w.failCreates(func(create clienttesting.CreateActionImpl) error {
+			if len(create.GetCreateOptions().DryRun) == 0 {
+				close(creating)
+				<-answer
+			}
+			return nil
+		})
+		stop, done := running(t, w)
+		<-creating
+		stop()
+		synctest.Wait()
+		select {
+		case err := <-done:
+			t.Fatalf("Run returned (%v) while a Job was being created", err)
+		default:
+		}
+		close(answer)
+		must(t, <-done)
+		if steps := w.stored().Status.Steps; len(steps) != 1 || steps[0].JobName != "etl-0" {
+			t.Errorf("steps %+v: what was begun was not recorded", steps)
+		}
+		events, err := w.kube.CoreV1().Events(namespace).List(context.Background(), metav1.ListOptions{})
+		must(t, err)
+		if len(events.Items) != 1 {
+			t.Errorf("%d events were sent before Run returned, want 1", len(events.Items))
+		}
+	})
+}
+
+func TestRunEndsWhenItsCachesDoNotFill(t *testing.T) {
+	w := newWorld(t, nil) // whose informers nobody starts
+	ctx, stop := context.WithCancelCause(t.Context())
+	stop(errors.New("enough"))
+	if err := w.c.Run(ctx, 1); err == nil {
+		t.Error("Run: no error")
+	}
+}
+
+func TestEveryEventOfALongSequenceIsSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const steps = 100
+		w := newWorld(t, newSequence(stepNames(steps)...))
+		stop, done := running(t, w)
+		for _, name := range jobNames(steps) {
+			w.endJob(name, batchv1.JobComplete, "")
+			synctest.Wait()
+		}
+		stop()
+		must(t, <-done)
+		list, err := w.kube.CoreV1().Events(namespace).List(context.Background(), metav1.ListOptions{})
+		must(t, err)
+		count := map[string]int{}
+		for _, event := range list.Items {
+			if event.Source.Component != v1alpha1.ControllerName {
+				t.Fatalf("source %q", event.Source.Component)
+			}
+			count[event.Reason] += int(event.Count)
+		}
+		if diff := cmp.Diff(map[string]int{"JobStarted": steps, "JobCompleted": steps, "Completed": 1}, count); diff != "" {
+			t.Errorf("events (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestAJobOfAnotherKindOfOwnerIsNotLookedAt(t *testing.T) {
+	w := newSyncWorld(t, newSequence("extract"))
+	for _, owner := range []metav1.OwnerReference{
+		*metav1.NewControllerRef(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: sjName}}, batchv1.SchemeGroupVersion.WithKind("CronJob")),
+		*metav1.NewControllerRef(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: sjName}}, batchv1.SchemeGroupVersion.WithKind("SequentialJob")),
+	} {
+		w.c.enqueueOwner(&batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, OwnerReferences: []metav1.OwnerReference{owner}}})
+	}
+	if w.c.queue.Len() != 0 {
+		t.Error("the owner was enqueued")
+	}
+	w.c.enqueueOwner(jobOf(newSequence("extract"), 0))
+	if w.c.queue.Len() != 1 {
+		t.Error("the SequentialJob was not enqueued")
+	}
+}

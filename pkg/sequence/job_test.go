@@ -1,0 +1,258 @@
+package sequence_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+	"github.com/example/sequential-job-operator/pkg/sequence"
+)
+
+// richSequence sets everything that reaches a Job.
+func richSequence() *v1alpha1.SequentialJob {
+	sj := newSequence("extract", "transform", "load")
+	sj.Spec.Containers[1].Command = []string{"transform"}
+	sj.Spec.Containers[1].VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}
+	sj.Spec.BackoffLimit = new(int32(3))
+	sj.Spec.Template = corev1.PodTemplateSpec{
+		ObjectMeta: metav1.ObjectMeta{
+			Labels: map[string]string{
+				"app": "etl", "kueue.x-k8s.io/queue-name": "nightly",
+				"batch.example.com/step-name": "mine", "batch.example.com/other": "mine",
+				"batch.kubernetes.io/job-name": "mine", "controller-uid": "mine", "job-name": "mine",
+			},
+			Annotations: map[string]string{
+				"note": "kept", "batch.example.com/note": "dropped", "batch.kubernetes.io/job-tracking": "dropped",
+			},
+		},
+		Spec: corev1.PodSpec{
+			ServiceAccountName: "etl",
+			NodeSelector:       map[string]string{"disk": "ssd"},
+			Volumes:            []corev1.Volume{{Name: "data"}},
+			InitContainers:     []corev1.Container{{Name: "proxy", RestartPolicy: new(corev1.ContainerRestartPolicyAlways)}},
+		},
+	}
+	return sj
+}
+
+func TestNewJob(t *testing.T) {
+	labels := map[string]string{
+		"app": "etl", "kueue.x-k8s.io/queue-name": "nightly",
+		"batch.example.com/sequentialjob-name": "etl",
+		"batch.example.com/sequentialjob-uid":  "uid-etl",
+		"batch.example.com/step-index":         "1",
+		"batch.example.com/step-name":          "transform",
+	}
+	annotations := map[string]string{"note": "kept"}
+	want := &batchv1.Job{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: "default", Name: "etl-1", Labels: labels, Annotations: annotations,
+			OwnerReferences: []metav1.OwnerReference{{
+				APIVersion: "batch.example.com/v1alpha1", Kind: "SequentialJob", Name: "etl", UID: "uid-etl",
+				Controller: new(true), BlockOwnerDeletion: new(true),
+			}},
+		},
+		Spec: batchv1.JobSpec{
+			BackoffLimit:         new(int32(3)),
+			PodReplacementPolicy: new(batchv1.Failed),
+			Template: corev1.PodTemplateSpec{
+				ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: annotations},
+				Spec: corev1.PodSpec{
+					RestartPolicy:      corev1.RestartPolicyNever,
+					ServiceAccountName: "etl",
+					NodeSelector:       map[string]string{"disk": "ssd"},
+					Volumes:            []corev1.Volume{{Name: "data"}},
+					InitContainers:     []corev1.Container{{Name: "proxy", RestartPolicy: new(corev1.ContainerRestartPolicyAlways)}},
+					Containers: []corev1.Container{{
+						Name: "transform", Image: "image/transform", Command: []string{"transform"},
+						VolumeMounts:             []corev1.VolumeMount{{Name: "data", MountPath: "/data"}},
+						TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
+					}},
+				},
+			},
+		},
+	}
+	if diff := cmp.Diff(want, sequence.NewJob(richSequence(), 1)); diff != "" {
+		t.Errorf("unexpected Job (-want +got):\n%s", diff)
+	}
+}
+
+func TestNewJobWithoutTemplate(t *testing.T) {
+	job := sequence.NewJob(newSequence("extract"), 0)
+	if job.Spec.BackoffLimit != nil {
+		t.Errorf("backoffLimit is %d, want the Job's own default", *job.Spec.BackoffLimit)
+	}
+	if job.Spec.PodFailurePolicy != nil {
+		t.Errorf("podFailurePolicy is %v, want none", job.Spec.PodFailurePolicy)
+	}
+	if job.Spec.TTLSecondsAfterFinished != nil {
+		t.Error("a TTL removes the Job before it is seen to end")
+	}
+	if job.Spec.Template.Labels[v1alpha1.StepNameLabel] != "extract" {
+		t.Errorf("the pod carries no step name: %v", job.Spec.Template.Labels)
+	}
+}
+
+func TestNewJobKeepsWhatTheUserChose(t *testing.T) {
+	sj := newSequence("extract")
+	sj.Spec.Template.Spec.RestartPolicy = corev1.RestartPolicyOnFailure
+	sj.Spec.Containers[0].TerminationMessagePolicy = corev1.TerminationMessageReadFile
+	spec := sequence.NewJob(sj, 0).Spec.Template.Spec
+	if spec.RestartPolicy != corev1.RestartPolicyOnFailure {
+		t.Errorf("restartPolicy is %q", spec.RestartPolicy)
+	}
+	if policy := spec.Containers[0].TerminationMessagePolicy; policy != corev1.TerminationMessageReadFile {
+		t.Errorf("terminationMessagePolicy is %q", policy)
+	}
+}
+
+func TestNewJobSharesNothing(t *testing.T) {
+	sj := richSequence()
+	sj.Spec.PodFailurePolicy = policy("")
+	want := sj.DeepCopy()
+	job := sequence.NewJob(sj, 1)
+
+	job.Labels["app"] = "changed"
+	if job.Spec.Template.Labels["app"] != "etl" {
+		t.Error("Job and pod share their labels")
+	}
+	job.Annotations["note"] = "changed"
+	if job.Spec.Template.Annotations["note"] != "kept" {
+		t.Error("Job and pod share their annotations")
+	}
+	pod := &job.Spec.Template.Spec
+	pod.Containers[0].Command[0] = "changed"
+	pod.Containers[0].VolumeMounts[0].Name = "changed"
+	pod.InitContainers[0].Name = "changed"
+	pod.NodeSelector["disk"] = "changed"
+	pod.Volumes[0].Name = "changed"
+	*job.Spec.BackoffLimit = 9
+	job.Spec.PodFailurePolicy.Rules[0].Action = "changed"
+	if diff := cmp.Diff(want, sj); diff != "" {
+		t.Errorf("a change of the Job reached the SequentialJob:\n%s", diff)
+	}
+}
+
+// policy returns a policy with one rule a container name; "" stands for all containers.
+func policy(containers ...string) *batchv1.PodFailurePolicy {
+	out := &batchv1.PodFailurePolicy{}
+	for _, name := range containers {
+		rule := batchv1.PodFailurePolicyRule{
+			Action:      batchv1.PodFailurePolicyActionFailJob,
+			OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{Operator: "In", Values: []int32{42}},
+		}
+		if name != "" {
+			rule.OnExitCodes.ContainerName = new(name)
+		}
+		out.Rules = append(out.Rules, rule)
+	}
+	return out
+}
+
+func TestPodFailurePolicyOfAStep(t *testing.T) {
+	onEviction := &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{{
+		Action:          batchv1.PodFailurePolicyActionIgnore,
+		OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{{Type: corev1.DisruptionTarget, Status: "True"}},
+	}}}
+	for name, tc := range map[string]struct{ policy, want *batchv1.PodFailurePolicy }{
+		"none":                               {nil, nil},
+		"a rule for all containers":          {policy(""), policy("")},
+		"a rule for this step":               {policy("transform"), policy("transform")},
+		"a rule for a helper":                {policy("proxy"), policy("proxy")},
+		"a rule for another step":            {policy("load"), nil},
+		"rules for all steps, in order":      {policy("extract", "transform", "load", "proxy"), policy("transform", "proxy")},
+		"a rule on pod conditions":           {onEviction, onEviction},
+		"a policy without rules is left out": {policy(), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sj := richSequence()
+			sj.Spec.PodFailurePolicy = tc.policy
+			if diff := cmp.Diff(tc.want, sequence.NewJob(sj, 1).Spec.PodFailurePolicy); diff != "" {
+				t.Errorf("unexpected policy (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestNewCheckJob(t *testing.T) {
+	sj := richSequence()
+	sj.Spec.PodFailurePolicy = policy("extract", "load", "unknown")
+	job := sequence.NewCheckJob(sj)
+	var names []string
+	for _, c := range job.Spec.Template.Spec.Containers {
+		names = append(names, c.Name)
+	}
+	if diff := cmp.Diff([]string{"extract", "transform", "load"}, names); diff != "" {
+		t.Errorf("unexpected containers (-want +got):\n%s", diff)
+	}
+	if job.Name != "" || job.GenerateName != "etl-" {
+		t.Errorf("name %q, generateName %q: want a name that cannot clash", job.Name, job.GenerateName)
+	}
+	if diff := cmp.Diff(policy("extract", "load"), job.Spec.PodFailurePolicy); diff != "" {
+		t.Errorf("unexpected policy (-want +got):\n%s", diff)
+	}
+	if _, ok := job.Labels[v1alpha1.StepIndexLabel]; ok {
+		t.Error("a Job of all steps carries the label of one")
+	}
+}
+
+func TestNewStepCheckJob(t *testing.T) {
+	sj := richSequence()
+	want := sequence.NewJob(sj, 1)
+	want.Name, want.GenerateName = "", "etl-1-"
+	if diff := cmp.Diff(want, sequence.NewStepCheckJob(sj, 1)); diff != "" {
+		t.Errorf("it differs from the step's Job in more than the name (-want +got):\n%s", diff)
+	}
+}
+
+func TestConflict(t *testing.T) {
+	sj := newSequence("extract", "transform")
+	type answer struct {
+		Message       string
+		ByPredecessor bool
+	}
+	const waits = "step 1 (transform) starts once that Job is deleted"
+	owner := func(kind, name string) jobOption {
+		return func(job *batchv1.Job) {
+			job.OwnerReferences[0].Kind, job.OwnerReferences[0].Name, job.OwnerReferences[0].UID = kind, name, "uid-other"
+		}
+	}
+	for name, tc := range map[string]struct {
+		change jobOption
+		want   answer
+	}{
+		"its own Job": {change: func(*batchv1.Job) {}},
+		"nobody's Job": {
+			change: func(job *batchv1.Job) { job.OwnerReferences = nil },
+			want:   answer{Message: "Job etl-1 exists already and belongs to somebody else: " + waits},
+		},
+		"another controller's Job": {
+			change: owner("CronJob", "nightly"),
+			want:   answer{Message: "Job etl-1 exists already and belongs to CronJob nightly: " + waits},
+		},
+		"another SequentialJob's Job": {
+			change: owner("SequentialJob", "other"),
+			want:   answer{Message: "Job etl-1 exists already and belongs to SequentialJob other: " + waits},
+		},
+		"the Job of a former SequentialJob of this name": {
+			change: owner("SequentialJob", "etl"),
+			want:   answer{Message: "Job etl-1 exists already and belongs to SequentialJob etl: " + waits, ByPredecessor: true},
+		},
+		"the Job of a step that was edited away": {
+			change: func(job *batchv1.Job) { job.Labels[v1alpha1.StepNameLabel] = "con\nvert" },
+			want:   answer{Message: `Job etl-1 runs step "con vert", which was edited away just as it started: ` + waits},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			job := jobOf(sj, 1, tc.change)
+			got := answer{sequence.Conflict(sj, 1, job), sequence.LeftByPredecessor(sj, job)}
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("unexpected answer (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
