@@ -8,8 +8,8 @@ IMG ?= sequential-job-operator:latest
 CONTAINER_TOOL ?= docker
 # Platforms of docker-buildx.
 PLATFORMS ?= linux/amd64,linux/arm64
-# Version that the controller reports.
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo v0.0.0)
+# Version that the controller reports; it has to look like v1.2.3.
+VERSION ?= $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null || echo v0.0.0-$$(git rev-parse --short HEAD 2>/dev/null || echo dev))
 # Set to "current" to use the cluster of the current kubectl context instead of one made here.
 export CLUSTER ?=
 export CLUSTER_NAME ?= demo
@@ -59,13 +59,12 @@ cluster-images: ## Build the images of controller and demo and load them into th
 	@$(MAKE) --no-print-directory cluster-image
 
 .PHONY: cluster-image
-cluster-image: build-linux
-	@hack/images.sh build . Dockerfile $(IMG) bin/images/controller.tar
+cluster-image: docker-build
 	@$(CLUSTER_SH) load bin/images/controller.tar
 
 .PHONY: cluster-deploy
 cluster-deploy: ## Deploy the controller to that Kubernetes and wait until it runs.
-	@$(ON_CLUSTER) $(MAKE) --no-print-directory deploy KUBECTL="$$KUBECTL"
+	@$(ON_CLUSTER) $(MAKE) --no-print-directory deploy KUBECTL="$$KUBECTL" && hack/demo/volumes.sh
 
 ##@ Use it
 
@@ -103,11 +102,11 @@ build-linux:
 
 .PHONY: docker-build
 docker-build: build-linux ## Build the image IMG of the controller with CONTAINER_TOOL.
-	$(CONTAINER_TOOL) build --platform linux/$(ARCH) -t $(IMG) .
+	@CONTAINER_TOOL="$(CONTAINER_TOOL)" ARCH=$(ARCH) hack/images.sh build . Dockerfile $(IMG) bin/images/controller.tar
 
 .PHONY: docker-push
 docker-push: ## Push the image IMG.
-	$(CONTAINER_TOOL) push $(IMG)
+	@CONTAINER_TOOL="$(CONTAINER_TOOL)" hack/images.sh push $(IMG)
 
 .PHONY: docker-buildx
 docker-buildx: ## Build and push IMG for all PLATFORMS (docker with buildx).

@@ -16,6 +16,10 @@ if [[ ${CLUSTER:-} == current ]]; then
 else
   namespace=${NAMESPACE:-default}
 fi
+in_namespace=
+if [[ $namespace != default || ${CLUSTER:-} == current ]]; then
+  in_namespace=" -n $namespace"
+fi
 pipeline=data-processing-pipeline
 examples=artifacts/examples
 # What the sample orders come to; a test of the data tools says the same.
@@ -25,16 +29,19 @@ checks=0
 failures=0
 watcher=
 
-heading() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
+# Colours are for terminals, and for those who want them.
+bold='' green='' red='' plain=''
+if [[ -t 1 && -z ${NO_COLOR:-} ]]; then
+  bold=$'\033[1m' green=$'\033[32m' red=$'\033[31m' plain=$'\033[0m'
+fi
+
+heading() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain"; }
 
 k() { "$kubectl" -n "$namespace" "$@"; }
 
 # show ARGUMENT...: prints the kubectl command as one would type it, and runs it.
 show() {
-  local line='$ kubectl' arg
-  if [[ $namespace != default || ${CLUSTER:-} == current ]]; then
-    line+=" -n $namespace"
-  fi
+  local line="$ kubectl$in_namespace" arg
   for arg in "$@"; do
     if [[ $arg == *[^a-zA-Z0-9_./:=,@%+-]* ]]; then
       arg="'$arg'"
@@ -49,10 +56,10 @@ show() {
 check() {
   checks=$((checks + 1))
   if [[ $2 == "$3" ]]; then
-    printf '  \033[32mok\033[0m      %s\n' "$1"
+    printf '  %sok%s      %s\n' "$green" "$plain" "$1"
   else
     failures=$((failures + 1))
-    printf '  \033[31mNOT OK\033[0m  %s\n            got:  %s\n            want: %s\n' "$1" "$2" "$3"
+    printf '  %sNOT OK%s  %s\n            got:  %s\n            want: %s\n' "$red" "$plain" "$1" "$2" "$3"
   fi
 }
 
@@ -60,9 +67,10 @@ field() { k get "$1" "$2" -o jsonpath="$3" 2>&1 || true; }
 
 # give_up TEXT OBJECT: for what nothing else can be shown without.
 give_up() {
-  printf '\n\033[31mNOT OK\033[0m  %s. What the cluster says about it:\n' "$1" >&2
+  printf '\n%sNOT OK%s  %s. What the cluster says about it:\n' "$red" "$plain" "$1" >&2
   k describe "$2" >&2 || true
-  k get pods,events >&2 || true
+  k get pods >&2 || true
+  k get events --sort-by=.metadata.creationTimestamp | tail -n 20 >&2 || true
   "$kubectl" -n sequential-operator-system logs --tail=20 deployment/sequential-operator-controller-manager >&2 || true
   exit 1
 }
@@ -76,13 +84,13 @@ stop_watcher() {
 }
 trap stop_watcher EXIT
 
-# watch_to_the_end NAME: shows each change of a SequentialJob, as it happens, until it has ended.
+# watch_to_the_end NAME: shows each change of the SequentialJobs, as it happens, until the one of that name has ended.
 watch_to_the_end() {
   local printer status=0 changes
-  printf '\n$ kubectl get sequentialjob %s -w\n' "$1"
-  exec {changes}< <(exec "$kubectl" -n "$namespace" get sequentialjob "$1" -w 2>&1)
+  printf '\n$ kubectl%s get sequentialjobs -w\n' "$in_namespace"
+  exec {changes}< <(exec "$kubectl" -n "$namespace" get sequentialjobs -w 2>&1)
   watcher=$!
-  sed -u '/ \(Completed\|Failed\) /q' <&"$changes" &
+  sed -u "/^$1 .*\(Completed\|Failed\) /q" <&"$changes" &
   printer=$!
   k wait "sequentialjob/$1" --for=jsonpath='{.status.completionTime}' --timeout=120s >/dev/null 2>&1 || status=$?
   # The watch hears of the end at the same time as the wait: its last line may need a moment more.
@@ -92,8 +100,7 @@ watch_to_the_end() {
   if [[ $status -ne 0 ]]; then
     give_up "$1 did not come to its end within 120 s" "sequentialjob/$1"
   fi
-  printf '\n$ kubectl wait sequentialjob/%s --for=jsonpath='"'{.status.completionTime}'"'\n' "$1"
-  k wait "sequentialjob/$1" --for=jsonpath='{.status.completionTime}' --timeout=5s
+  show wait "sequentialjob/$1" --for=jsonpath='{.status.completionTime}' --timeout=120s
 }
 
 # job NAME: runs the Job hack/demo/NAME.yaml to its end.

@@ -80,7 +80,7 @@ programs loader load query
 shell
 archives=()
 for image in extractor transformer loader shell; do
-  "$root/hack/images.sh" build "$out/$image" "$tools/images/Dockerfile" "data-tools/$image:v1" "$out/$image.tar"
+  "$root/hack/images.sh" build "$out/$image" "$tools/images/$image.Dockerfile" "data-tools/$image:v1" "$out/$image.tar"
   archives+=("$out/$image.tar")
 done
 if [[ $load == yes ]]; then

@@ -269,11 +269,3 @@ func failedMessage(sj *v1alpha1.SequentialJob) string {
 	}
 	return ""
 }
-
-func jobNames(n int) []string {
-	names := make([]string, n)
-	for i := range names {
-		names[i] = fmt.Sprintf("%s-%d", sjName, i)
-	}
-	return names
-}

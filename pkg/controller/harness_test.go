@@ -57,7 +57,7 @@ type world struct {
 
 func newWorld(t *testing.T, sj *v1alpha1.SequentialJob, existing ...runtime.Object) *world {
 	t.Helper()
-	w := &world{t: t, kube: kubefake.NewClientset(existing...), client: fake.NewSimpleClientset(), recorder: record.NewFakeRecorder(100)}
+	w := &world{t: t, kube: kubefake.NewClientset(existing...), client: fake.NewClientset(), recorder: record.NewFakeRecorder(100)}
 	w.version.Store(100)
 	if sj != nil {
 		sj.ResourceVersion = w.nextVersion()

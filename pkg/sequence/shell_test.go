@@ -3,10 +3,10 @@ package sequence_test
 import (
 	"errors"
 	"maps"
+	"reflect"
 	"slices"
 
 	batchv1 "k8s.io/api/batch/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
@@ -137,7 +137,7 @@ func (s *shell) record(sj *v1alpha1.SequentialJob, plan sequence.Plan) error {
 	if plan.Failed != nil {
 		plan = plan.WithFailureDetail(sj, "exit code 2", metav1.NewTime(s.w.clock))
 	}
-	if !equality.Semantic.DeepEqual(sj.Status, plan.Status) {
+	if !reflect.DeepEqual(sj.Status, plan.Status) {
 		update := sj.DeepCopy()
 		update.Status = plan.Status
 		stored, err := s.w.updateStatus(update)

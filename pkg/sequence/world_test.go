@@ -61,10 +61,11 @@ func newWorld(steps ...string) *world {
 	return w
 }
 
+// clone shares the Jobs.
 func (w *world) clone() *world {
 	out := *w
 	out.sj = w.readSJ()
-	out.jobs = copyJobs(w.jobs)
+	out.jobs = maps.Clone(w.jobs)
 	out.ledger, out.told = maps.Clone(w.ledger), maps.Clone(w.told)
 	out.failed, out.orphaned, out.lost = maps.Clone(w.failed), maps.Clone(w.orphaned), maps.Clone(w.lost)
 	out.problems = slices.Clone(w.problems)

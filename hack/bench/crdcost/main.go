@@ -30,7 +30,7 @@ func main() {
 	kubeconfig := flag.String("kubeconfig", "", "the API server to measure; it must serve nobody else")
 	pid := flag.Int("pid", 0, "its process ID")
 	crdFile := flag.String("crd", "manifests/crd.yaml", "the CRD")
-	rounds := flag.Int("rounds", 5, "how often each measurement is repeated; the lowest counts, being the least disturbed by the rest of the machine")
+	rounds := flag.Int("rounds", 15, "how often each measurement is repeated; the median counts")
 	writes := flag.Int("writes", 40, "status writes of a 100-step object in each round; smaller objects get more")
 	flag.Parse()
 	if err := run(*kubeconfig, *pid, *crdFile, *rounds, *writes); err != nil {
@@ -71,11 +71,14 @@ func run(kubeconfig string, pid int, crdFile string, rounds, writes int) error {
 	return nil
 }
 
+// samples are milliseconds by variant and number of steps, one for each round.
+type samples map[string]map[int][]float64
+
 // measureAll takes the variants in turn within each round, so that a disturbance hits all of them alike.
-func (b *bench) measureAll(ctx context.Context, variants []variant, rounds int) (map[string][]float64, error) {
-	samples := map[string]map[int][]float64{}
+func (b *bench) measureAll(ctx context.Context, variants []variant, rounds int) (samples, error) {
+	out := samples{}
 	for _, v := range variants {
-		samples[v.name] = map[int][]float64{}
+		out[v.name] = map[int][]float64{}
 	}
 	for round := range rounds {
 		for _, steps := range stepCounts {
@@ -84,18 +87,12 @@ func (b *bench) measureAll(ctx context.Context, variants []variant, rounds int) 
 				if err != nil {
 					return nil, fmt.Errorf("%s, %d steps: %w", v.name, steps, err)
 				}
-				samples[v.name][steps] = append(samples[v.name][steps], ms)
+				out[v.name][steps] = append(out[v.name][steps], ms)
 			}
 		}
 		fmt.Fprintf(os.Stderr, "round %d of %d done\n", round+1, rounds)
 	}
-	lowest := map[string][]float64{}
-	for _, v := range variants {
-		for _, steps := range stepCounts {
-			lowest[v.name] = append(lowest[v.name], slices.Min(samples[v.name][steps]))
-		}
-	}
-	return lowest, nil
+	return out, nil
 }
 
 // measure returns the CPU milliseconds of one status write.
@@ -135,16 +132,40 @@ func (b *bench) writeStatus(ctx context.Context, client dynamic.ResourceInterfac
 	return client.UpdateStatus(ctx, object, metav1.UpdateOptions{FieldManager: "sequentialjob-controller"})
 }
 
-func printTable(variants []variant, results map[string][]float64) {
+func printTable(variants []variant, results samples) {
 	fmt.Println("| CRD | 5 steps | 20 steps | 100 steps |")
 	fmt.Println("| --- | --- | --- | --- |")
 	for _, v := range variants {
-		r := results[v.name]
-		fmt.Printf("| %s | %.1f ms | %.1f ms | %.1f ms |\n", v.name, r[0], r[1], r[2])
+		fmt.Printf("| %s |", v.name)
+		for _, steps := range stepCounts {
+			fmt.Printf(" %.1f ms |", median(results[v.name][steps]))
+		}
+		fmt.Println()
 	}
-	ours := results[variants[0].name]
+	ours := variants[0]
 	for _, v := range variants[1:] {
-		r := results[v.name]
-		fmt.Printf("| ratio: %s to %s | %.2f | %.2f | %.2f |\n", variants[0].name, v.name, ours[0]/r[0], ours[1]/r[1], ours[2]/r[2])
+		fmt.Printf("| ratio: %s to %s |", ours.name, v.name)
+		for _, steps := range stepCounts {
+			fmt.Printf(" %.2f |", median(ratios(results[ours.name][steps], results[v.name][steps])))
+		}
+		fmt.Println()
 	}
+}
+
+// ratios compares round by round: what was measured moments apart was disturbed alike by the rest of the machine.
+func ratios(a, b []float64) []float64 {
+	out := make([]float64, len(a))
+	for i := range a {
+		out[i] = a[i] / b[i]
+	}
+	return out
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 0 {
+		return (sorted[middle-1] + sorted[middle]) / 2
+	}
+	return sorted[middle]
 }

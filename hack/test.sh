@@ -1,0 +1,125 @@
+#!/usr/bin/env bash
+# Runs the tests: test.sh unit|integration|e2e|all
+# It builds and starts what a suite needs, and stops it again, also after a failure; KEEP_CLUSTER=1 leaves it up.
+# The last lines tell how many tests of each suite ran.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+export PATH=$root/bin/cluster:$root/bin/tools:$PATH
+reports=$root/bin/test-reports
+mkdir -p "$reports"
+failed=0
+summary=()
+
+# The modules that have tests, besides the root one.
+modules=(hack/crd hack/demo/data-tools)
+
+need_gcc() {
+  if ! command -v gcc >/dev/null && [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
+    echo "Installing gcc, which the race detector needs"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev >/dev/null
+  fi
+}
+
+# go_test SUITE DIRECTORY ARGUMENTS...: runs `go test` there and adds its results to the suite's report.
+go_test() {
+  local suite=$1 directory=$2 name
+  shift 2
+  name=$suite-$(tr / - <<<"$directory")
+  (cd "$directory" && gotestsum --format "${TEST_FORMAT:-pkgname}" --jsonfile "$reports/$name.json" -- \
+    -race -count=1 "$@") || failed=1
+}
+
+# count SUITE: adds up what the reports of a suite say. Subtests count, as tests of their own.
+count() {
+  local suite=$1 passed bad skipped
+  passed=$(cat "$reports/$suite"-*.json 2>/dev/null | grep -c '"Action":"pass".*"Test":' || true)
+  bad=$(cat "$reports/$suite"-*.json 2>/dev/null | grep -c '"Action":"fail".*"Test":' || true)
+  skipped=$(cat "$reports/$suite"-*.json 2>/dev/null | grep -c '"Action":"skip".*"Test":' || true)
+  summary+=("$suite $passed $bad $skipped")
+  if [[ $passed -eq 0 ]]; then
+    echo "Suite $suite ran no test" >&2
+    failed=1
+  fi
+}
+
+unit() {
+  local module
+  go_test unit . ./...
+  for module in "${modules[@]}"; do
+    go_test unit "$module" ./...
+  done
+}
+
+integration() {
+  export CLUSTER_NAME=integration NODES=simulated
+  hack/cluster/cluster.sh up
+  AUDIT_LOG=$(hack/cluster/cluster.sh audit-log) KUBECONFIG=$(hack/cluster/cluster.sh kubeconfig) KUBECTL=$root/bin/cluster/kubectl \
+    go_test integration . -tags integration -run '^TestIntegration' -timeout 20m ./cmd/... ./pkg/...
+  stop_cluster
+}
+
+e2e() {
+  export CLUSTER_NAME=e2e NODES=real
+  if ! make --no-print-directory cluster-ready; then
+    failed=1
+  elif [[ $(hack/cluster/cluster.sh nodes) != real ]]; then
+    echo "The e2e suite needs a real node, which this machine cannot have: see above" >&2
+    failed=1
+  else
+    KUBECONFIG=$(hack/cluster/cluster.sh kubeconfig) KUBECTL=$root/bin/cluster/kubectl \
+      go_test e2e . -tags e2e -run '^TestE2E' -timeout 20m ./cmd/... ./pkg/...
+  fi
+  if [[ $failed -ne 0 ]]; then
+    show_controller_log
+  fi
+  stop_cluster
+}
+
+show_controller_log() {
+  echo "The last lines of the controller's log:" >&2
+  KUBECONFIG=$(hack/cluster/cluster.sh kubeconfig) kubectl logs --tail=100 -n sequential-operator-system \
+    deployment/sequential-operator-controller-manager >&2 || true
+}
+
+stop_cluster() {
+  if [[ -n ${CLUSTER_NAME:-} && -z ${KEEP_CLUSTER:-} ]]; then
+    hack/cluster/cluster.sh down || failed=1
+  fi
+  unset CLUSTER_NAME
+}
+
+print_summary() {
+  local row suite passed bad skipped total_passed=0 total_bad=0 total_skipped=0
+  printf '\n%-12s %7s %7s %8s\n' SUITE PASSED FAILED SKIPPED
+  for row in "${summary[@]}"; do
+    read -r suite passed bad skipped <<<"$row"
+    printf '%-12s %7d %7d %8d\n' "$suite" "$passed" "$bad" "$skipped"
+    total_passed=$((total_passed + passed)) total_bad=$((total_bad + bad)) total_skipped=$((total_skipped + skipped))
+  done
+  printf '\n%d passed, %d failed, %d skipped\n' "$total_passed" "$total_bad" "$total_skipped"
+}
+
+case ${1:-} in
+  unit | integration | e2e) suites=("$1") ;;
+  all) suites=(unit integration e2e) ;;
+  *)
+    sed -n '2,4s/^# //p' "${BASH_SOURCE[0]}" >&2
+    exit 2
+    ;;
+esac
+# Whatever ends this script ends its cluster too.
+trap stop_cluster EXIT
+trap 'exit 130' INT TERM
+unset CLUSTER # the tests make their own
+need_gcc
+hack/tools/build.sh gotestsum
+rm -f "$reports"/*.json
+for suite in "${suites[@]}"; do
+  printf '\n== %s tests\n' "$suite"
+  "$suite"
+  count "$suite"
+done
+print_summary
+exit "$failed"

@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Checks all that needs no running cluster. Every check runs, whatever the others say; the last lines tell which failed.
+set -uo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root" || exit 1
+export GOWORK=off
+failures=()
+
+# Modules of Go code; those that only pin tools have nothing to vet.
+modules=(. hack/crd hack/bench hack/demo/data-tools hack/cluster/pause)
+pins=(hack/tools hack/tools/lint hack/cluster/kubernetes hack/cluster/etcd hack/cluster/kwok)
+
+check() {
+  local name=$1 begin=$SECONDS
+  shift
+  printf '== %s\n' "$name"
+  if "$@"; then
+    printf '   ok (%ss)\n' $((SECONDS - begin))
+  else
+    failures+=("$name")
+    printf '   FAILED\n' >&2
+  fi
+}
+
+tracked() { git ls-files --cached --others --exclude-standard -- "$@"; }
+
+# Generates into a copy, so that nobody's edits are lost, and compares: what differs, what is missing and what is left over.
+generated_files() (
+  set -e
+  copy=$(mktemp -d)
+  trap 'rm -rf "$copy"' EXIT
+  tracked | while read -r file; do [[ -e $file ]] && echo "$file"; done | tar -cf - -T - | tar -xf - -C "$copy"
+  find "$copy/pkg" -name 'zz_generated.*' -delete
+  rm -rf "$copy/pkg/generated" "$copy/manifests/crd.yaml"
+  hack/generate.sh "$copy" >"$copy.log" 2>&1 || { cat "$copy.log"; exit 1; }
+  rm -f "$copy.log"
+  bad=0
+  for path in pkg manifests; do
+    diff -rq "$path" "$copy/$path" || bad=1
+  done
+  [[ $bad -eq 0 ]] || echo "Run: make generate, and commit the result"
+  exit $bad
+)
+
+formatting() {
+  local unformatted
+  unformatted=$(tracked '*.go' | xargs gofmt -l)
+  [[ -z $unformatted ]] || { echo "Run gofmt -w on: $unformatted"; return 1; }
+}
+
+vet() {
+  local module status=0
+  for module in "${modules[@]}"; do
+    go -C "$module" vet ./... || status=1
+  done
+  go vet -tags integration ./... && go vet -tags e2e ./... && return $status
+}
+
+lint() {
+  hack/tools/build.sh golangci-lint && bin/tools/golangci-lint run ./...
+}
+
+module_files() {
+  local module status=0
+  for module in "${modules[@]}" "${pins[@]}"; do
+    go -C "$module" mod tidy -diff >/dev/null 2>"$root/bin/tidy.log" || { echo "Run: go -C $module mod tidy"; cat bin/tidy.log; status=1; }
+  done
+  return $status
+}
+
+scripts() {
+  if ! command -v shellcheck >/dev/null && [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends shellcheck >/dev/null
+  fi
+  if ! command -v shellcheck >/dev/null; then
+    echo "   shellcheck is not installed and this user cannot install it: only the syntax is checked"
+    tracked '*.sh' .ci/run | xargs -n1 bash -n
+    return
+  fi
+  tracked '*.sh' .ci/run | xargs shellcheck -x
+}
+
+manifests() {
+  hack/cluster/build.sh kubectl && bin/cluster/kubectl kustomize manifests >/dev/null
+}
+
+no_machine_paths() {
+  ! tracked | grep -v '\.sum$' | xargs grep -nIE '(^|[^a-zA-Z0-9_.-])/(root|home)/[a-z]' --
+}
+
+mkdir -p bin
+check "generated files are up to date" generated_files
+check "formatting" formatting
+check "vet" vet
+check "lint" lint
+check "module files are tidy" module_files
+check "scripts" scripts
+check "manifests build" manifests
+check "no paths of one machine" no_machine_paths
+
+if [[ ${#failures[@]} -gt 0 ]]; then
+  printf '\nFailed: %s\n' "$(IFS=,; echo "${failures[*]}")" >&2
+  exit 1
+fi
+printf '\nAll verified\n'
