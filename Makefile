@@ -64,7 +64,8 @@ cluster-image: docker-build
 
 .PHONY: cluster-deploy
 cluster-deploy: ## Deploy the controller to that Kubernetes and wait until it runs.
-	@$(ON_CLUSTER) $(MAKE) --no-print-directory deploy KUBECTL="$$KUBECTL" && hack/demo/volumes.sh
+	@$(ON_CLUSTER) export IMAGE_SUM=$$(cat bin/images/controller.tar.sum 2>/dev/null); \
+		$(MAKE) --no-print-directory deploy KUBECTL="$$KUBECTL" && hack/demo/volumes.sh
 
 ##@ Use it
 

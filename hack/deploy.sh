@@ -9,6 +9,11 @@ kubectl=${KUBECTL:-kubectl}
 "$kubectl" kustomize "$root/manifests" |
   sed "s|image: sequential-job-operator:latest$|image: $image|" |
   "$kubectl" apply -f -
+# The same name may stand for a new image: where the caller knows what is in it, the pod is replaced when that changes.
+if [[ -n ${IMAGE_SUM:-} ]]; then
+  "$kubectl" -n sequential-operator-system patch deployment sequential-operator-controller-manager --patch \
+    "{\"spec\":{\"template\":{\"metadata\":{\"annotations\":{\"batch.example.com/image-sum\":\"$IMAGE_SUM\"}}}}}"
+fi
 "$kubectl" wait --for=condition=Established --timeout=60s crd/sequentialjobs.batch.example.com
 "$kubectl" -n sequential-operator-system rollout status --timeout=120s \
   deployment/sequential-operator-controller-manager

@@ -1,0 +1,363 @@
+//go:build integration
+
+package controller_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+)
+
+// newSequence returns a SequentialJob with one step a name.
+func newSequence(name string, steps ...string) *v1alpha1.SequentialJob {
+	sj := &v1alpha1.SequentialJob{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	for _, step := range steps {
+		sj.Spec.Containers = append(sj.Spec.Containers, corev1.Container{Name: step, Image: "example.com/" + step + ":v1"})
+	}
+	return sj
+}
+
+// newStuckSequence returns one whose pods the scheduler finds no node for.
+func newStuckSequence(name string, steps ...string) *v1alpha1.SequentialJob {
+	sj := newSequence(name, steps...)
+	sj.Spec.Template.Spec.NodeSelector = map[string]string{"example.com/no-such-node": "true"}
+	return sj
+}
+
+func TestIntegrationThePipelineRunsToItsEnd(t *testing.T) {
+	c := newCluster(t)
+	c.createVolume("pipeline-data")
+	c.startController()
+	c.kubectl("apply", "-f", filepath.Join(root, "artifacts/examples/data-processing-pipeline.yaml"))
+	sj := c.waitForPhase("data-processing-pipeline", v1alpha1.SequentialJobCompleted)
+	c.jobs.want("data-processing-pipeline-0", "data-processing-pipeline-1", "data-processing-pipeline-2")
+	if diff := cmp.Diff(wantPipelineStatus, c.statusFields(sj)); diff != "" {
+		t.Errorf("status (-want +got):\n%s", diff)
+	}
+	if len(sj.Finalizers) != 0 {
+		c.waitFor(sj.Name, "the finalizer to go", func(sj *v1alpha1.SequentialJob) bool { return len(sj.Finalizers) == 0 })
+	}
+}
+
+const wantPipelineStatus = `{
+  "completionTime": "TIME",
+  "conditions": [
+    {
+      "lastTransitionTime": "TIME",
+      "message": "All 3 steps completed successfully",
+      "observedGeneration": 1,
+      "reason": "Completed",
+      "status": "True",
+      "type": "Available"
+    },
+    {
+      "lastTransitionTime": "TIME",
+      "message": "All 3 steps completed successfully",
+      "observedGeneration": 1,
+      "reason": "Completed",
+      "status": "False",
+      "type": "Progressing"
+    },
+    {
+      "lastTransitionTime": "TIME",
+      "message": "All 3 steps completed successfully",
+      "observedGeneration": 1,
+      "reason": "Completed",
+      "status": "False",
+      "type": "Failed"
+    }
+  ],
+  "observedGeneration": 1,
+  "phase": "Completed",
+  "progress": {
+    "completedIndices": [
+      0,
+      1,
+      2
+    ],
+    "completions": "3/3",
+    "currentIndex": 2,
+    "currentStep": "load",
+    "retries": 0
+  },
+  "startTime": "TIME",
+  "state": {
+    "active": 0,
+    "failed": 0,
+    "succeeded": 3
+  },
+  "steps": [
+    {
+      "completionTime": "TIME",
+      "jobName": "data-processing-pipeline-0",
+      "jobUID": "UID",
+      "name": "extract",
+      "startTime": "TIME",
+      "state": "Completed"
+    },
+    {
+      "completionTime": "TIME",
+      "jobName": "data-processing-pipeline-1",
+      "jobUID": "UID",
+      "name": "transform",
+      "startTime": "TIME",
+      "state": "Completed"
+    },
+    {
+      "completionTime": "TIME",
+      "jobName": "data-processing-pipeline-2",
+      "jobUID": "UID",
+      "name": "load",
+      "startTime": "TIME",
+      "state": "Completed"
+    }
+  ]
+}`
+
+// statusFields returns the status as JSON as the API server serves it, without what differs from run to run.
+func (c *cluster) statusFields(sj *v1alpha1.SequentialJob) string {
+	c.t.Helper()
+	var object struct{ Status any }
+	must(c.t, json.Unmarshal([]byte(c.kubectl("get", "sequentialjob", sj.Name, "-o", "json")), &object))
+	out, err := json.MarshalIndent(anonymous("", object.Status), "", "  ")
+	must(c.t, err)
+	return string(out)
+}
+
+func anonymous(key string, value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		for k, v := range value {
+			value[k] = anonymous(k, v)
+		}
+	case []any:
+		for i, v := range value {
+			value[i] = anonymous(key, v)
+		}
+	case string:
+		switch key {
+		case "startTime", "completionTime", "lastTransitionTime":
+			return "TIME"
+		case "jobUID":
+			return "UID"
+		}
+	}
+	return value
+}
+
+// createVolume creates a claim and a volume for it: nobody provisions volumes here.
+func (c *cluster) createVolume(claim string) {
+	c.t.Helper()
+	size := corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
+	modes, noClass := []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce}, ""
+	pv, err := c.kube.CoreV1().PersistentVolumes().Create(c.t.Context(), &corev1.PersistentVolume{
+		ObjectMeta: metav1.ObjectMeta{Name: c.ns},
+		Spec: corev1.PersistentVolumeSpec{
+			Capacity: size, AccessModes: modes,
+			ClaimRef:               &corev1.ObjectReference{Namespace: c.ns, Name: claim},
+			PersistentVolumeSource: corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: "/nowhere"}},
+		},
+	}, metav1.CreateOptions{})
+	must(c.t, err)
+	c.t.Cleanup(func() {
+		if err := c.kube.CoreV1().PersistentVolumes().Delete(context.Background(), pv.Name, metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+			c.t.Error(err)
+		}
+	})
+	_, err = c.kube.CoreV1().PersistentVolumeClaims(c.ns).Create(c.t.Context(), &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Name: claim},
+		Spec: corev1.PersistentVolumeClaimSpec{
+			AccessModes: modes, StorageClassName: &noClass, VolumeName: pv.Name,
+			Resources: corev1.VolumeResourceRequirements{Requests: size},
+		},
+	}, metav1.CreateOptions{})
+	must(c.t, err)
+}
+
+func TestIntegrationAMinimalSequenceRuns(t *testing.T) {
+	c := newCluster(t)
+	c.startController()
+	sj := newSequence("args-only", "first", "second")
+	for i := range sj.Spec.Containers {
+		sj.Spec.Containers[i].Args = []string{"--step", fmt.Sprint(i)}
+	}
+	c.create(sj)
+	c.waitForPhase(sj.Name, v1alpha1.SequentialJobCompleted)
+	c.jobs.want("args-only-0", "args-only-1")
+}
+
+func TestIntegrationAHundredStepsTellEveryTransition(t *testing.T) {
+	const steps = 100
+	c := newByHandCluster(t)
+	c.jobs.completeAll()
+	c.startController()
+	sj := newSequence("long")
+	var jobs []string
+	wanted := map[string]int{"Completed: All 100 steps completed successfully": 1}
+	for i := range steps {
+		sj.Spec.Containers = append(sj.Spec.Containers, corev1.Container{Name: fmt.Sprintf("step-%d", i), Image: "example.com/step:v1"})
+		jobs = append(jobs, fmt.Sprintf("long-%d", i))
+		wanted[fmt.Sprintf("JobStarted: Started job %d", i)] = 1
+		wanted[fmt.Sprintf("JobCompleted: Job %d completed successfully", i)] = 1
+	}
+	c.create(sj)
+	c.waitForPhase(sj.Name, v1alpha1.SequentialJobCompleted)
+	c.jobs.want(jobs...)
+	c.eventually("all events", func(context.Context) (bool, error) { return len(c.events(sj.Name)) >= len(wanted), nil })
+	if diff := cmp.Diff(wanted, c.events(sj.Name)); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
+}
+
+// events returns how often each event of a SequentialJob was told.
+func (c *cluster) events(name string) map[string]int {
+	c.t.Helper()
+	list, err := c.kube.CoreV1().Events(c.ns).List(c.t.Context(), metav1.ListOptions{
+		FieldSelector: "involvedObject.kind=SequentialJob,source=" + v1alpha1.ControllerName + ",involvedObject.name=" + name,
+	})
+	must(c.t, err)
+	out := map[string]int{}
+	for _, event := range list.Items {
+		out[event.Reason+": "+event.Message] += int(event.Count)
+	}
+	return out
+}
+
+// waitForEvent waits for an event with that reason and message.
+func (c *cluster) waitForEvent(name, event string) {
+	c.t.Helper()
+	c.eventually("event "+event, func(context.Context) (bool, error) { return c.events(name)[event] > 0, nil })
+}
+
+func TestIntegrationTheTemplateReachesEveryJobAndPod(t *testing.T) {
+	c := newCluster(t)
+	_, err := c.kube.CoreV1().ServiceAccounts(c.ns).Create(t.Context(), &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "robot"}}, metav1.CreateOptions{})
+	must(t, err)
+	c.startController()
+	manifest := filepath.Join(t.TempDir(), "rich.yaml")
+	must(t, os.WriteFile(manifest, []byte(richSequence), 0o600))
+	c.kubectl("apply", "-f", manifest)
+	sj := c.waitForPhase("rich", v1alpha1.SequentialJobCompleted)
+	c.jobs.want("rich-0", "rich-1")
+	for i, name := range c.jobs.names() {
+		job := c.job(name)
+		pods, err := c.kube.CoreV1().Pods(c.ns).List(t.Context(), metav1.ListOptions{LabelSelector: batchv1.JobNameLabel + "=" + name})
+		must(t, err)
+		if len(pods.Items) != 1 {
+			t.Fatalf("Job %s has %d pods", name, len(pods.Items))
+		}
+		pod := &pods.Items[0]
+		for what, object := range map[string]metav1.ObjectMeta{"Job": job.ObjectMeta, "Pod": pod.ObjectMeta} {
+			want := map[string]string{
+				"team": "analytics", v1alpha1.SequentialJobNameLabel: "rich", v1alpha1.SequentialJobUIDLabel: string(sj.UID),
+				v1alpha1.StepIndexLabel: fmt.Sprint(i), v1alpha1.StepNameLabel: sj.Spec.Containers[i].Name,
+			}
+			if diff := cmp.Diff(want, only(object.Labels, want)); diff != "" {
+				t.Errorf("labels of %s %s (-want +got):\n%s", what, name, diff)
+			}
+			if object.Annotations["example.com/purpose"] != "report" {
+				t.Errorf("annotations of %s %s: %v", what, name, object.Annotations)
+			}
+		}
+		wantRichPod(t, sj.Spec.Containers[i].Name, &pod.Spec)
+	}
+}
+
+func wantRichPod(t *testing.T, step string, pod *corev1.PodSpec) {
+	t.Helper()
+	if pod.ServiceAccountName != "robot" || pod.NodeSelector["kubernetes.io/os"] != "linux" || !pod.HostNetwork ||
+		pod.SecurityContext.RunAsUser == nil || *pod.SecurityContext.RunAsUser != 1000 {
+		t.Errorf("pod of step %s: %+v", step, pod)
+	}
+	if len(pod.Containers) != 1 || pod.Containers[0].Name != step {
+		t.Errorf("containers of the pod of step %s: %+v", step, pod.Containers)
+	}
+	if len(pod.InitContainers) != 2 || pod.InitContainers[0].Name != "prepare" ||
+		pod.InitContainers[1].RestartPolicy == nil || *pod.InitContainers[1].RestartPolicy != corev1.ContainerRestartPolicyAlways {
+		t.Errorf("init containers of the pod of step %s: %+v", step, pod.InitContainers)
+	}
+}
+
+func only(labels, keys map[string]string) map[string]string {
+	out := map[string]string{}
+	for key := range keys {
+		out[key] = labels[key]
+	}
+	return out
+}
+
+const richSequence = `
+apiVersion: batch.example.com/v1alpha1
+kind: SequentialJob
+metadata:
+  name: rich
+spec:
+  containers:
+    - {name: first, image: "example.com/first:v1"}
+    - {name: second, image: "example.com/second:v1"}
+  template:
+    metadata:
+      labels:
+        team: analytics
+        batch.example.com/step-index: "99" # not the user's to set
+      annotations: {example.com/purpose: report}
+    spec:
+      serviceAccountName: robot
+      hostNetwork: true
+      nodeSelector: {kubernetes.io/os: linux}
+      securityContext: {runAsUser: 1000, runAsNonRoot: true}
+      initContainers:
+        - {name: prepare, image: "example.com/prepare:v1"}
+        - {name: proxy, image: "example.com/proxy:v1", restartPolicy: Always}
+`
+
+func TestIntegrationAFailingStepStopsTheSequence(t *testing.T) {
+	c := newByHandCluster(t)
+	c.startController()
+	c.create(newSequence("etl", "extract", "transform", "load"))
+	c.waitForRunning("etl", 0)
+	c.endJob("etl-0", batchv1.JobComplete, "")
+	c.createFailedPod(c.waitForRunning("etl", 1), "transform", 2, "no such table")
+	c.endJob("etl-1", batchv1.JobFailed, "BackoffLimitExceeded")
+	sj := c.waitForPhase("etl", v1alpha1.SequentialJobFailed)
+	want := `Job 1 (transform) failed: BackoffLimitExceeded: container "transform" exited with code 2: no such table`
+	failed := meta.FindStatusCondition(sj.Status.Conditions, v1alpha1.ConditionFailed)
+	if failed == nil || failed.Status != metav1.ConditionTrue || failed.Message != want {
+		t.Errorf("condition Failed: %+v\nwant message %q", failed, want)
+	}
+	progress := sj.Status.Progress
+	if progress.FailedIndex == nil || *progress.FailedIndex != 1 || progress.FailureReason != "BackoffLimitExceeded" || sj.Status.CompletionTime == nil {
+		t.Errorf("progress %+v", progress)
+	}
+	c.waitForEvent("etl", "JobFailed: "+want)
+	c.jobs.want("etl-0", "etl-1")
+}
+
+// createFailedPod creates a pod of a Job that looks as if its container had failed.
+func (c *cluster) createFailedPod(job *batchv1.Job, container string, exitCode int32, message string) {
+	c.t.Helper()
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: job.Name + "-pod", Labels: map[string]string{batchv1.ControllerUidLabel: string(job.UID)}}}
+	pod.Spec = *job.Spec.Template.Spec.DeepCopy()
+	pod.Spec.SchedulerName = "none"
+	pod, err := c.kube.CoreV1().Pods(c.ns).Create(c.t.Context(), pod, metav1.CreateOptions{})
+	must(c.t, err)
+	pod.Status.Phase = corev1.PodFailed
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: container, State: corev1.ContainerState{
+		Terminated: &corev1.ContainerStateTerminated{ExitCode: exitCode, Message: message, Reason: "Error", FinishedAt: metav1.Now()},
+	}}}
+	_, err = c.kube.CoreV1().Pods(c.ns).UpdateStatus(c.t.Context(), pod, metav1.UpdateOptions{})
+	must(c.t, err)
+}
