@@ -63,7 +63,7 @@ func (c *Controller) watch(
 			}
 		},
 	}, options); err != nil {
-		return fmt.Errorf("SequentialJobs: %w", err)
+		return fmt.Errorf("events of SequentialJobs: %w", err)
 	}
 	if _, err := jobs.AddTypedEventHandler(batchinformers.JobHandlerFuncs{
 		AddFunc:    c.enqueueOwner,
@@ -74,7 +74,7 @@ func (c *Controller) watch(
 			}
 		},
 	}, options); err != nil {
-		return fmt.Errorf("Jobs: %w", err)
+		return fmt.Errorf("events of Jobs: %w", err)
 	}
 	return nil
 }
@@ -100,7 +100,7 @@ func (c *Controller) enqueue(sj *v1alpha1.SequentialJob) {
 
 func (c *Controller) enqueueOwner(job *batchv1.Job) {
 	owner := metav1.GetControllerOf(job)
-	if owner == nil || owner.Kind != "SequentialJob" {
+	if owner == nil || owner.Kind != v1alpha1.SequentialJobKind {
 		return
 	}
 	if gv, err := schema.ParseGroupVersion(owner.APIVersion); err == nil && gv.Group == v1alpha1.GroupName {

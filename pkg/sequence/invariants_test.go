@@ -2,6 +2,7 @@ package sequence_test
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -9,6 +10,40 @@ import (
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 	"github.com/example/sequential-job-operator/pkg/sequence"
 )
+
+// checkCreate holds a Job that a controller creates against the promises of the product.
+func (w *world) checkCreate(job *batchv1.Job) {
+	owner := metav1.GetControllerOf(job).UID
+	index, err := strconv.Atoi(job.Labels[v1alpha1.StepIndexLabel])
+	if err != nil {
+		w.problem("Job %s carries no index: %v", job.Name, err)
+	}
+	if live := w.sj != nil && w.sj.UID == owner && w.sj.DeletionTimestamp.IsZero(); !live && !w.deletedMeanwhile {
+		w.problem("Job %s was created after its SequentialJob was deleted", job.Name)
+	}
+	if w.failed[owner] && !w.lost[owner] {
+		w.problem("Job %s was created after its SequentialJob failed", job.Name)
+	}
+	for _, other := range w.owned(owner) {
+		if !hasEnded(other) {
+			w.problem("Job %s was created while %s runs", job.Name, other.Name)
+		}
+	}
+	before := index == 0
+	for _, record := range w.ledger {
+		if record.owner != owner {
+			continue
+		}
+		if record.index == index && !record.deleted {
+			w.problem("step %d was started a second time", index)
+		}
+		before = before || (record.index == index-1 && record.complete)
+	}
+	if !before {
+		w.problem("step %d was started before step %d was complete", index, index-1)
+	}
+	w.ledger[job.UID] = jobRecord{owner: owner, index: index, step: job.Spec.Template.Spec.Containers[0].Name}
+}
 
 // checkStatus holds a status that a controller stores against the one before it and against the Jobs.
 func (w *world) checkStatus(before, after *v1alpha1.SequentialJob) {
@@ -46,8 +81,8 @@ func (w *world) checkStatus(before, after *v1alpha1.SequentialJob) {
 // checkTruth compares what a status says with what really became of the Jobs.
 func (w *world) checkTruth(status *v1alpha1.SequentialJobStatus) {
 	for i, step := range status.Steps {
-		if _, created := w.ledger[step.JobUID]; !created {
-			w.problem("step %d is recorded with a Job that was never created for it", i)
+		if record := w.ledger[step.JobUID]; record.step != step.Name || record.index != i {
+			w.problem("step %d (%s) is recorded with a Job that was created for step %d (%s)", i, step.Name, record.index, record.step)
 		}
 		job := w.jobs[step.JobName]
 		exists := job != nil && job.UID == step.JobUID

@@ -10,6 +10,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 )
@@ -73,7 +74,9 @@ func newJob(sj *v1alpha1.SequentialJob, containers []corev1.Container) *batchv1.
 			Labels:      labels,
 			Annotations: annotations,
 			OwnerReferences: []metav1.OwnerReference{
-				*metav1.NewControllerRef(sj, v1alpha1.SchemeGroupVersion.WithKind("SequentialJob")),
+				*metav1.NewControllerRef(sj, schema.GroupVersionKind{
+					Group: v1alpha1.GroupName, Version: v1alpha1.GroupVersion.Version, Kind: v1alpha1.SequentialJobKind,
+				}),
 			},
 		},
 		Spec: batchv1.JobSpec{
@@ -107,7 +110,7 @@ func Conflict(sj *v1alpha1.SequentialJob, index int, job *batchv1.Job) string {
 // it, nobody has to do anything.
 func LeftByPredecessor(sj *v1alpha1.SequentialJob, job *batchv1.Job) bool {
 	owner := metav1.GetControllerOf(job)
-	return owner != nil && owner.Kind == "SequentialJob" && owner.Name == sj.Name && owner.UID != sj.UID
+	return owner != nil && owner.Kind == v1alpha1.SequentialJobKind && owner.Name == sj.Name && owner.UID != sj.UID
 }
 
 func controllerOf(job *batchv1.Job) string {

@@ -216,16 +216,6 @@ func (w *walk) completeJob(job *batchv1.Job) {
 	w.world.completeJob(job)
 }
 
-// completeJob is what the Job controller does when all is done.
-func (w *world) completeJob(job *batchv1.Job) {
-	complete(job)
-	job.ResourceVersion = w.nextVersion()
-	if record, ours := w.ledger[job.UID]; ours {
-		record.complete = true
-		w.ledger[job.UID] = record
-	}
-}
-
 func (w *walk) dropJob() {
 	if job := w.anyJob(func(*batchv1.Job) bool { return true }); job != nil {
 		foreground := w.random.IntN(2) == 0

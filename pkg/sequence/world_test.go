@@ -47,6 +47,7 @@ type world struct {
 type jobRecord struct {
 	owner    types.UID
 	index    int
+	step     string // what it runs
 	complete bool
 	recorded bool // in a stored status
 	deleted  bool // by the user, before it was recorded
@@ -149,38 +150,14 @@ func (w *world) createJob(job *batchv1.Job) (*batchv1.Job, error) {
 	return stored.DeepCopy(), nil
 }
 
-// checkCreate holds a Job that a controller creates against the promises of the product.
-func (w *world) checkCreate(job *batchv1.Job) {
-	owner := metav1.GetControllerOf(job).UID
-	index, err := strconv.Atoi(job.Labels[v1alpha1.StepIndexLabel])
-	if err != nil {
-		w.problem("Job %s carries no index: %v", job.Name, err)
+// completeJob is what the Job controller does when all is done.
+func (w *world) completeJob(job *batchv1.Job) {
+	complete(job)
+	job.ResourceVersion = w.nextVersion()
+	if record, ours := w.ledger[job.UID]; ours {
+		record.complete = true
+		w.ledger[job.UID] = record
 	}
-	if live := w.sj != nil && w.sj.UID == owner && w.sj.DeletionTimestamp.IsZero(); !live && !w.deletedMeanwhile {
-		w.problem("Job %s was created after its SequentialJob was deleted", job.Name)
-	}
-	if w.failed[owner] && !w.lost[owner] {
-		w.problem("Job %s was created after its SequentialJob failed", job.Name)
-	}
-	for _, other := range w.owned(owner) {
-		if !hasEnded(other) {
-			w.problem("Job %s was created while %s runs", job.Name, other.Name)
-		}
-	}
-	before := index == 0
-	for _, record := range w.ledger {
-		if record.owner != owner {
-			continue
-		}
-		if record.index == index && !record.deleted {
-			w.problem("step %d was started a second time", index)
-		}
-		before = before || (record.index == index-1 && record.complete)
-	}
-	if !before {
-		w.problem("step %d was started before step %d was complete", index, index-1)
-	}
-	w.ledger[job.UID] = jobRecord{owner: owner, index: index}
 }
 
 // deleteJob deletes a Job. In the foreground it stays until the garbage collector comes.

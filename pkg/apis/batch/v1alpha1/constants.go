@@ -9,6 +9,9 @@ const (
 	MaxSteps = 100
 )
 
+// SequentialJobKind is the kind of a SequentialJob.
+const SequentialJobKind = "SequentialJob"
+
 // Labels, finalizer and event source.
 const (
 	// LabelPrefix is the prefix of every label and annotation key that the controller owns.

@@ -1,0 +1,112 @@
+//go:build integration
+
+package controller_test
+
+import (
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
+
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+)
+
+func TestIntegrationKubectlGetShowsHowFarASequenceIs(t *testing.T) {
+	c := newByHandCluster(t)
+	c.startController()
+	c.create(newSequence("etl", "extract", "transform", "load"))
+	c.waitForRunning("etl", 0)
+	c.wantRow([]string{"NAME", "STATUS", "COMPLETIONS", "STEP", "AGE"}, []string{"etl", "Running", "0/3", "extract"})
+	c.endJob("etl-0", batchv1.JobComplete, "")
+	c.waitForRunning("etl", 1)
+	c.wantRow([]string{"NAME", "STATUS", "COMPLETIONS", "STEP", "AGE", "REASON"}, []string{"etl", "Running", "1/3", "transform"}, "-o", "wide")
+	c.endJob("etl-1", batchv1.JobFailed, "BackoffLimitExceeded")
+	c.waitForPhase("etl", v1alpha1.SequentialJobFailed)
+	fields := c.wantRow([]string{"NAME", "STATUS", "COMPLETIONS", "STEP", "AGE", "REASON"}, []string{"etl", "Failed", "1/3", "transform"}, "-o", "wide")
+	if reason := fields[len(fields)-1]; reason != "BackoffLimitExceeded" {
+		t.Errorf("REASON %q", reason)
+	}
+}
+
+// wantRow checks header and first columns of what `kubectl get` prints, and returns the row.
+func (c *cluster) wantRow(header, row []string, args ...string) []string {
+	c.t.Helper()
+	lines := strings.Split(strings.TrimSpace(c.kubectl(append([]string{"get", "sj"}, args...)...)), "\n")
+	if len(lines) != 2 {
+		c.t.Fatalf("kubectl get: %q", lines)
+	}
+	if diff := cmp.Diff(header, strings.Fields(lines[0])); diff != "" {
+		c.t.Errorf("header (-want +got):\n%s", diff)
+	}
+	fields := strings.Fields(lines[1])
+	if len(fields) != len(header) {
+		c.t.Fatalf("row %q for header %q", fields, header)
+	}
+	if diff := cmp.Diff(row, fields[:len(row)]); diff != "" {
+		c.t.Errorf("row (-want +got):\n%s", diff)
+	}
+	return fields
+}
+
+func TestIntegrationKubectlWaitSeesTheEnd(t *testing.T) {
+	for name, tc := range map[string]struct {
+		how       batchv1.JobConditionType
+		condition string
+	}{
+		"success": {batchv1.JobComplete, "condition=Available"},
+		"failure": {batchv1.JobFailed, "condition=Failed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newByHandCluster(t)
+			c.startController()
+			c.create(newSequence("etl", "extract"))
+			c.waitForRunning("etl", 0)
+			results := make(chan string, 2)
+			for _, what := range []string{tc.condition, "jsonpath={.status.completionTime}"} {
+				go func() {
+					out, err := runKubectl("wait", "-n", c.ns, "sequentialjob/etl", "--for="+what, "--timeout="+patience.String())
+					if err != nil {
+						out += err.Error()
+					}
+					results <- strings.TrimSpace(out)
+				}()
+			}
+			c.endJob("etl-0", tc.how, "BackoffLimitExceeded")
+			for range 2 {
+				if out := <-results; out != "sequentialjob.batch.example.com/etl condition met" {
+					t.Errorf("kubectl wait: %s", out)
+				}
+			}
+		})
+	}
+}
+
+func TestIntegrationTheGoExampleRuns(t *testing.T) {
+	c := newCluster(t)
+	c.startController()
+	binary := filepath.Join(t.TempDir(), "example")
+	build := exec.Command("go", "build", "-race", "-o", binary, "./artifacts/examples/go")
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("build: %v\n%s", err, out)
+	}
+	out, err := exec.CommandContext(t.Context(), binary, "-namespace", c.ns, "-timeout", patience.String()).Output()
+	if err != nil {
+		t.Fatalf("example: %v\n%s", err, out)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	if len(lines) != 5 || !strings.HasPrefix(lines[0], "SequentialJob "+c.ns+"/hello-") || !strings.HasSuffix(lines[0], " Completed") {
+		t.Fatalf("it printed:\n%s", out)
+	}
+	if diff := cmp.Diff([]string{"STEP", "JOB", "STATE", "DURATION", "MESSAGE"}, strings.Fields(lines[1])); diff != "" {
+		t.Errorf("header (-want +got):\n%s", diff)
+	}
+	for i, step := range []string{"prepare", "work", "report"} {
+		if row := strings.Fields(lines[i+2]); len(row) < 3 || row[0] != step || row[2] != "Completed" {
+			t.Errorf("row %q", row)
+		}
+	}
+}
