@@ -137,7 +137,7 @@ func TestE2ERecreatedInMidRunNeverOverlaps(t *testing.T) {
 
 func TestE2EStepsPassDataThroughAVolume(t *testing.T) {
 	c := newCluster(t)
-	dir := t.TempDir()
+	dir := writableFolder(t)
 	template := corev1.PodTemplateSpec{Spec: corev1.PodSpec{Volumes: []corev1.Volume{{
 		Name: "data", VolumeSource: corev1.VolumeSource{HostPath: &corev1.HostPathVolumeSource{Path: dir}},
 	}}}}

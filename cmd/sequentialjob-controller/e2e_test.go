@@ -6,6 +6,7 @@ package main_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -142,8 +143,18 @@ func (c *cluster) mustBeOrdered(sj *v1alpha1.SequentialJob) {
 // providePipelineData makes what the pipeline examples read and write: a claim with the source in it, and a Secret.
 func (c *cluster) providePipelineData() {
 	c.t.Helper()
-	c.kubectl(fmt.Sprintf(pipelineData, c.namespace, c.t.TempDir()), "apply", "-f", "-")
+	c.kubectl(fmt.Sprintf(pipelineData, c.namespace, writableFolder(c.t)), "apply", "-f", "-")
 	c.kubectl("", "wait", "job/seed", "--for=condition=Complete", "--timeout="+patience.String())
+}
+
+// writableFolder is a folder of this machine that the images, which run as a user without rights, may write to.
+func writableFolder(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "data")
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 const pipelineData = `

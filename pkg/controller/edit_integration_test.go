@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 )
@@ -16,10 +17,11 @@ func TestIntegrationAnEditOfAStepThatHasNotStartedIsFollowed(t *testing.T) {
 	c.startController()
 	sj := c.create(newSequence("etl", "extract", "load"))
 	c.waitForRunning("etl", 0)
-	c.patch("etl", `{"spec":{"containers":[
-		{"name":"extract","image":"example.com/extract:v1"},
-		{"name":"load","image":"example.com/load:v2"},
-		{"name":"report","image":"example.com/report:v1"}]}}`)
+	next := c.get("etl")
+	next.Spec.Containers[1].Image = "example.com/load:v2"
+	next.Spec.Containers = append(next.Spec.Containers, newSequence("", "report").Spec.Containers...)
+	_, err := c.client.BatchV1alpha1().SequentialJobs(c.ns).Update(t.Context(), next, metav1.UpdateOptions{})
+	must(t, err)
 	edited := c.waitFor("etl", "the edit to be seen", func(now *v1alpha1.SequentialJob) bool {
 		return now.Status.ObservedGeneration == sj.Generation+1
 	})

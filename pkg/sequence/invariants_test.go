@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
