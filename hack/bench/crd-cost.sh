@@ -72,5 +72,4 @@ etcd_port=$(free_port)
 start_etcd "$etcd_port"
 start_apiserver "$etcd_port" "$(free_port)"
 wait_ready
-cd "$root"
-go run ./hack/bench/crdcost -kubeconfig "$work/kubeconfig" -pid "${pids[1]}" -crd manifests/crd.yaml "$@"
+go -C "$root/hack/bench" run ./crdcost -kubeconfig "$work/kubeconfig" -pid "${pids[1]}" -crd "$root/manifests/crd.yaml" "$@"

@@ -14,6 +14,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -31,7 +32,7 @@ func main() {
 
 func run(in, out string) error {
 	if in == "" || out == "" {
-		return fmt.Errorf("both -in and -out are needed")
+		return errors.New("both -in and -out are needed")
 	}
 	raw, err := os.ReadFile(in)
 	if err != nil {

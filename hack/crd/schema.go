@@ -39,7 +39,7 @@ func edit(s *schema, path []string, change func(*schema)) bool {
 	return true
 }
 
-// drop removes an entry from the list of required fields.
+// notRequired removes an entry from the list of required fields.
 func (e *editor) notRequired(path, field string) {
 	e.at(path, func(s *schema) {
 		kept := s.Required[:0]

@@ -70,7 +70,7 @@ func TestIntegrationOnlyTransitionsCauseWrites(t *testing.T) {
 		t.Errorf("writes (-want +got):\n%s", diff)
 	}
 
-	finished := c.patch("etl", `{"metadata":{"labels":{"example.com/edited":"after the end"}}}`)
+	finished := c.patch("etl", `{"metadata":{"labels":{"example.com/edited":"after-the-end"}}}`)
 	// One that comes after it shows that the controller had time to see the edit.
 	c.create(newSequence("barrier", "only"))
 	c.waitForRunning("barrier", 0)

@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/informers"
 	kubefake "k8s.io/client-go/kubernetes/fake"
@@ -35,7 +36,7 @@ const (
 )
 
 var (
-	sequentialJobs = v1alpha1.SchemeGroupVersion.WithResource("sequentialjobs")
+	sequentialJobs = schema.GroupVersionResource{Group: v1alpha1.GroupName, Version: "v1alpha1", Resource: "sequentialjobs"}
 	jobs           = batchv1.SchemeGroupVersion.WithResource("jobs")
 	key            = cache.NewObjectName(namespace, sjName)
 )

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,19 +58,19 @@ func TestRunTakesASequenceToItsEndAndThenRests(t *testing.T) {
 func TestRunTriesAgainWithBackOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, newSequence("extract"))
-		attempts := 0
+		var attempts atomic.Int64
 		w.failCreates(func(create clienttesting.CreateActionImpl) error {
 			if len(create.GetCreateOptions().DryRun) == 0 {
-				attempts++
+				attempts.Add(1)
 				return quotaErr
 			}
 			return nil
 		})
 		stop, done := running(t, w)
 		<-time.After(time.Minute)
-		first := attempts
+		first := attempts.Load()
 		<-time.After(time.Minute)
-		if perMinute := attempts - first; first < 5 || perMinute < 3 || perMinute > 5 {
+		if perMinute := attempts.Load() - first; first < 5 || perMinute < 3 || perMinute > 5 {
 			t.Errorf("%d attempts in the first minute, %d in the second", first, perMinute)
 		}
 		stop()

@@ -207,7 +207,7 @@ func TestNextReportsSuspension(t *testing.T) {
 func TestNextDeletion(t *testing.T) {
 	deleted := func(sj *v1alpha1.SequentialJob, finalizers ...string) *v1alpha1.SequentialJob {
 		sj.DeletionTimestamp = new(metav1.NewTime(now))
-		sj.Finalizers = append(finalizers, v1alpha1.CleanupFinalizer)
+		sj.Finalizers = append([]string{v1alpha1.CleanupFinalizer}, finalizers...)
 		return sj
 	}
 	secondRuns := outcome{

@@ -171,7 +171,7 @@ func (p *planner) summarise() {
 		switch p.plan.Status.Steps[i].State {
 		case v1alpha1.StepCompleted:
 			state.Succeeded++
-			progress.CompletedIndices = append(progress.CompletedIndices, int32(i)) //nolint:gosec // at most MaxSteps
+			progress.CompletedIndices = append(progress.CompletedIndices, int32(i))
 		case v1alpha1.StepFailed:
 			state.Failed++
 		case v1alpha1.StepRunning:

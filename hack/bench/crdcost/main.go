@@ -28,7 +28,7 @@ type bench struct {
 func main() {
 	kubeconfig := flag.String("kubeconfig", "", "the API server to measure; it must serve nobody else")
 	pid := flag.Int("pid", 0, "its process ID")
-	crdFile := flag.String("crd", "manifests/crd.yaml", "the CRD")
+	crdFile := flag.String("crd", "", "the file of the CRD")
 	rounds := flag.Int("rounds", 15, "how often each measurement is repeated; the mean counts")
 	writes := flag.Int("writes", 30, "status writes of a 100-step object in each round; smaller objects get more")
 	flag.Parse()

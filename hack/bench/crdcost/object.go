@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -41,7 +42,7 @@ func step(i int) map[string]any {
 		"env": []any{
 			map[string]any{"name": "LOG_LEVEL", "value": "info"},
 			map[string]any{"name": "REGION", "value": "eu-central-1"},
-			map[string]any{"name": "STEP", "value": fmt.Sprint(i)},
+			map[string]any{"name": "STEP", "value": strconv.Itoa(i)},
 			map[string]any{"name": "DB_CONN", "valueFrom": map[string]any{
 				"secretKeyRef": map[string]any{"name": "db-credentials", "key": "connection-string"},
 			}},
@@ -111,18 +112,18 @@ func setStatus(object *unstructured.Unstructured, write int) {
 			"completions": fmt.Sprintf("%d/%d", current, len(containers)), "completedIndices": completed,
 		},
 		"conditions": []any{
-			condition(object, now, "Available", "False", "JobStarted", "1 step runs"),
-			condition(object, now, "Progressing", "True", "JobStarted", fmt.Sprintf("Started job %d", current)),
-			condition(object, now, "Failed", "False", "JobStarted", "No step has failed"),
-			condition(object, now, "Reconciling", "True", "JobStarted", fmt.Sprintf("Started job %d", current)),
+			condition(object, now, "Available", "False", "1 step runs"),
+			condition(object, now, "Progressing", "True", fmt.Sprintf("Started job %d", current)),
+			condition(object, now, "Failed", "False", "No step has failed"),
+			condition(object, now, "Reconciling", "True", fmt.Sprintf("Started job %d", current)),
 		},
 		"steps": steps,
 	}
 }
 
-func condition(object *unstructured.Unstructured, now, kind, status, reason, message string) map[string]any {
+func condition(object *unstructured.Unstructured, now, kind, status, message string) map[string]any {
 	return map[string]any{
-		"type": kind, "status": status, "reason": reason, "message": message,
+		"type": kind, "status": status, "reason": "JobStarted", "message": message,
 		"lastTransitionTime": now, "observedGeneration": object.GetGeneration(),
 	}
 }

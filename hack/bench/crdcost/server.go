@@ -83,23 +83,16 @@ func variantsOf(file string) ([]variant, error) {
 	withoutCEL := underGroup(ours, "no-cel.example.com")
 	removeKey(withoutCEL.Object, "x-kubernetes-validations")
 	withoutSchema := underGroup(ours, "no-schema.example.com")
-	version(withoutSchema)["schema"] = map[string]any{
-		"openAPIV3Schema": map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+	for _, version := range withoutSchema.Object["spec"].(map[string]any)["versions"].([]any) {
+		version.(map[string]any)["schema"] = map[string]any{
+			"openAPIV3Schema": map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+		}
 	}
 	return []variant{
 		{name: "ours", crd: ours},
 		{name: "the same without CEL", crd: withoutCEL},
 		{name: "no schema", crd: withoutSchema},
 	}, nil
-}
-
-func version(crd *unstructured.Unstructured) map[string]any {
-	versions, _, _ := unstructured.NestedSlice(crd.Object, "spec", "versions")
-	v := versions[0].(map[string]any)
-	// NestedSlice copies.
-	_ = unstructured.SetNestedField(crd.Object, []any{v}, "spec", "versions")
-	live := crd.Object["spec"].(map[string]any)["versions"].([]any)
-	return live[0].(map[string]any)
 }
 
 func underGroup(crd *unstructured.Unstructured, group string) *unstructured.Unstructured {

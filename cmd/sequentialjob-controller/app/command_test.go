@@ -1,0 +1,132 @@
+package app
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+	"k8s.io/component-base/version"
+)
+
+// execute runs the command as main does and returns what it prints and its error.
+func execute(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	cmd := NewCommand()
+	var out bytes.Buffer
+	cmd.SetOut(&out)
+	cmd.SetErr(&out)
+	cmd.SetArgs(args)
+	err := cmd.ExecuteContext(t.Context())
+	return out.String(), err
+}
+
+// withoutCluster makes sure that a command which gets as far as looking for an API server finds none.
+func withoutCluster(t *testing.T) {
+	t.Helper()
+	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
+	t.Setenv("HOME", t.TempDir())
+	t.Setenv("KUBERNETES_SERVICE_HOST", "")
+}
+
+func TestABadFlagIsRefusedByName(t *testing.T) {
+	withoutCluster(t)
+	for _, tc := range []struct{ args, name string }{
+		{"--workers=0", "--workers"},
+		{"--workers=-3", "--workers"},
+		{"--workers=many", "--workers"},
+		{"--kube-api-burst=0", "--kube-api-burst"},
+		{"--kube-api-qps=fast", "--kube-api-qps"},
+		{"--no-such-flag", "--no-such-flag"},
+		{"--logging-format=xml", "xml"},
+		{"an-argument", "an-argument"},
+	} {
+		t.Run(tc.args, func(t *testing.T) {
+			if _, err := execute(t, tc.args); err == nil || !strings.Contains(err.Error(), tc.name) {
+				t.Errorf("error %v, want one that names %s", err, tc.name)
+			}
+		})
+	}
+}
+
+func TestWithoutLimitTheBurstDoesNotMatter(t *testing.T) {
+	o := newOptions()
+	o.qps, o.burst = -1, 0
+	if err := o.validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTheDefaultsAreValid(t *testing.T) {
+	if err := newOptions().validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestHelpMentionsEveryFlag(t *testing.T) {
+	help, err := execute(t, "--help")
+	if err != nil {
+		t.Fatal(err)
+	}
+	NewCommand().Flags().VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden && !strings.Contains(help, "--"+f.Name) {
+			t.Errorf("--help does not mention --%s", f.Name)
+		}
+		if f.Usage == "" {
+			t.Errorf("--%s is not explained", f.Name)
+		}
+	})
+	for _, section := range []string{"Cluster flags:", "Controller flags:", "Logging flags:"} {
+		if !strings.Contains(help, section) {
+			t.Errorf("--help has no section %q", section)
+		}
+	}
+}
+
+func TestAMissingClusterIsSaid(t *testing.T) {
+	withoutCluster(t)
+	missing := filepath.Join(t.TempDir(), "kubeconfig")
+	if _, err := execute(t, "--kubeconfig", missing); err == nil || !strings.Contains(err.Error(), missing) {
+		t.Errorf("error %v, want one that names %s", err, missing)
+	}
+}
+
+func TestKubeconfigFlagsReachTheClient(t *testing.T) {
+	withoutCluster(t)
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(file, []byte(`{"clusters":[{"name":"c","cluster":{"server":"http://example.com"}}],
+		"contexts":[{"name":"c","context":{"cluster":"c"}}],"current-context":"c"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := newOptions()
+	o.kubeconfig, o.qps, o.burst = file, 7, 8
+	config, err := o.restConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if config.Host != "http://example.com" || config.QPS != 7 || config.Burst != 8 ||
+		!strings.Contains(config.UserAgent, "sequentialjob-controller") {
+		t.Errorf("config %+v", config)
+	}
+}
+
+// --version ends the process, so it runs in one of its own.
+func TestVersionPrintsTheVersion(t *testing.T) {
+	if os.Getenv("PRINT_VERSION") != "" {
+		_, err := execute(t, "--version")
+		t.Fatalf("--version did not end the process: %v", err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	process := exec.Command(self, "-test.run=^TestVersionPrintsTheVersion$")
+	process.Env = append(os.Environ(), "PRINT_VERSION=yes")
+	output, err := process.CombinedOutput()
+	if out := string(output); err != nil || !strings.Contains(out, version.Get().GitVersion) {
+		t.Errorf("%v: %q, want version %s", err, out, version.Get().GitVersion)
+	}
+}
