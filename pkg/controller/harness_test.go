@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/informers"
 	kubefake "k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
@@ -68,12 +69,31 @@ func newWorld(t *testing.T, sj *v1alpha1.SequentialJob, existing ...runtime.Obje
 	w.client.PrependReactor("update", "sequentialjobs", w.updateStatus)
 	w.client.PrependReactor("patch", "sequentialjobs", w.patch)
 
+	copyWatched(&w.kube.Fake, w.kube.Tracker())
+	copyWatched(&w.client.Fake, w.client.Tracker())
+
 	w.jobsInf, w.sjsInf = NewJobInformers(w.kube), NewSequentialJobInformers(w.client)
 	sjInformer, jobInformer := w.sjsInf.Batch().V1alpha1().SequentialJobs(), w.jobsInf.Batch().V1().Jobs()
 	c, err := New(t.Context(), w.kube, w.client, sjInformer, jobInformer)
 	must(t, err)
 	w.c, w.sjs, w.jobs = c, sjInformer.Informer().GetIndexer(), jobInformer.Informer().GetIndexer()
 	return w
+}
+
+// copyWatched makes a fake hand out copies to watchers, as a real API server does: the fake itself may hand out what it
+// stores, and informers change what they get.
+func copyWatched(fake *clienttesting.Fake, tracker clienttesting.ObjectTracker) {
+	fake.PrependWatchReactor("*", func(action clienttesting.Action) (bool, watch.Interface, error) {
+		options := action.(clienttesting.WatchActionImpl).ListOptions
+		source, err := tracker.Watch(action.GetResource(), action.GetNamespace(), options)
+		if err != nil {
+			return true, nil, err
+		}
+		return true, watch.Filter(source, func(event watch.Event) (watch.Event, bool) {
+			event.Object = event.Object.DeepCopyObject()
+			return event, true
+		}), nil
+	})
 }
 
 // newSyncWorld is newWorld for tests that call sync themselves: caches filled, events recorded at once.

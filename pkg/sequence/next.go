@@ -114,6 +114,9 @@ func (p *planner) advance() bool {
 	switch {
 	case len(p.sj.Spec.Containers) == 0:
 		p.fail(0, v1alpha1.ReasonInvalidSpec, "InvalidSpec: spec.containers: Required value: list at least one step")
+	case index >= len(p.sj.Spec.Containers) && p.runs(JobName(p.sj, index)):
+		p.underWay(v1alpha1.ReasonJobStarted,
+			fmt.Sprintf("Waiting for Job %s, whose step was removed just as it started", JobName(p.sj, index)))
 	case index >= len(p.sj.Spec.Containers):
 		p.complete()
 	case p.startedAs(index) != nil:
@@ -129,10 +132,16 @@ func (p *planner) advance() bool {
 // by a controller that ended before it could write that down.
 func (p *planner) startedAs(index int) *batchv1.Job {
 	job := p.byName[JobName(p.sj, index)]
-	if job == nil || Conflict(p.sj, index, job) != "" {
+	if job == nil || index >= len(p.sj.Spec.Containers) || Conflict(p.sj, index, job) != "" {
 		return nil
 	}
 	return job
+}
+
+// runs says whether there is a Job of that name, and ours, that has not ended.
+func (p *planner) runs(name string) bool {
+	job := p.byName[name]
+	return job != nil && jobCondition(job, batchv1.JobComplete) == nil && jobCondition(job, batchv1.JobFailed) == nil
 }
 
 func (p *planner) start(index int, job *batchv1.Job) {
@@ -164,6 +173,11 @@ func (p *planner) start(index int, job *batchv1.Job) {
 func (p *planner) follow(index int, step *v1alpha1.StepStatus) bool {
 	job := p.byUID[step.JobUID]
 	if job == nil {
+		// The next step's Job was only created because this one was Complete: that is proof enough.
+		if next := p.startedAs(index + 1); next != nil {
+			p.completeStep(index, step, next.CreationTimestamp)
+			return true
+		}
 		p.failStep(index, step, v1alpha1.ReasonJobDeleted,
 			fmt.Sprintf("Job %s was deleted before it was seen to end", step.JobName))
 		return false
@@ -175,19 +189,20 @@ func (p *planner) follow(index int, step *v1alpha1.StepStatus) bool {
 		return false
 	}
 	if complete := jobCondition(job, batchv1.JobComplete); complete != nil {
-		p.completeStep(index, step, job, complete)
+		ended := complete.LastTransitionTime
+		if job.Status.CompletionTime != nil {
+			ended = *job.Status.CompletionTime
+		}
+		p.completeStep(index, step, ended)
 		return true
 	}
 	p.followSuspension(index, step, job)
 	return false
 }
 
-func (p *planner) completeStep(index int, step *v1alpha1.StepStatus, job *batchv1.Job, complete *batchv1.JobCondition) {
+func (p *planner) completeStep(index int, step *v1alpha1.StepStatus, ended metav1.Time) {
 	step.State = v1alpha1.StepCompleted
-	step.CompletionTime = job.Status.CompletionTime.DeepCopy()
-	if step.CompletionTime == nil {
-		step.CompletionTime = complete.LastTransitionTime.DeepCopy()
-	}
+	step.CompletionTime = ended.DeepCopy()
 	message := fmt.Sprintf("Job %d completed successfully", index)
 	p.emit(normal(v1alpha1.ReasonJobCompleted, message))
 	p.underWay(v1alpha1.ReasonJobCompleted, message)

@@ -54,6 +54,26 @@ func TestNextKnowsItsJobs(t *testing.T) {
 			},
 			want: outcome{Finalizer: true, Phase: v1alpha1.SequentialJobRunning, Reason: "JobStarted", Steps: firstRuns},
 		},
+		"the next step's Job proves that the running step's, now lost, was complete": {
+			sj:   nthRuns(0),
+			jobs: jobs(1),
+			want: outcome{
+				Finalizer: true, Phase: v1alpha1.SequentialJobRunning, Reason: "JobCompleted", Steps: secondRuns,
+				Events: []string{"Normal JobCompleted: Job 0 completed successfully", "Normal JobStarted: Started job 1"},
+			},
+		},
+		"a step that is removed just as its Job starts is waited for": {
+			sj: nthRuns(0),
+			jobs: func(sj *v1alpha1.SequentialJob) []*batchv1.Job {
+				all := []*batchv1.Job{jobOf(sj, 0, complete), jobOf(sj, 1)}
+				sj.Spec.Containers = sj.Spec.Containers[:1]
+				return all
+			},
+			want: outcome{
+				Finalizer: true, Phase: v1alpha1.SequentialJobRunning, Reason: "JobStarted", Steps: firstDone,
+				Events: []string{"Normal JobCompleted: Job 0 completed successfully"},
+			},
+		},
 		"the loss of the running step's Job fails the sequence": {
 			sj:   nthRuns(0),
 			want: gone,

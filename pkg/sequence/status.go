@@ -16,7 +16,7 @@ func (p Plan) Blocked(sj *v1alpha1.SequentialJob, reason, message string, now me
 	message = cut(clean(message), maxDetail)
 	r := p.resume(sj, now)
 	before := meta.FindStatusCondition(sj.Status.Conditions, v1alpha1.ConditionProgressing)
-	if before == nil || before.Reason != reason {
+	if before == nil || before.Reason != reason || len(p.Status.Steps) != len(sj.Status.Steps) {
 		r.emit(warning(reason, message))
 	}
 	r.underWay(reason, message)

@@ -244,8 +244,7 @@ func (w *walk) editSpec() {
 	switch n := w.random.IntN(4); {
 	case n == 0 && len(*steps) < 6:
 		*steps = append(*steps, corev1.Container{Name: fmt.Sprintf("new-%d", w.version)})
-	case n == 1 && rest > 0 && len(*steps) > 1 && !w.nested && w.jobs[sequence.JobName(w.sj, len(*steps)-1)] == nil:
-		// A step that is dropped just as its Job starts runs to its end although the sequence does not wait for it.
+	case n == 1 && rest > 0 && len(*steps) > 1:
 		*steps = (*steps)[:len(*steps)-1]
 	case n == 2 && rest > 1:
 		slices.Reverse((*steps)[started:])

@@ -254,7 +254,7 @@ func (w *world) removeIfReleased() {
 		return
 	}
 	for _, job := range w.owned(w.sj.UID) {
-		if !hasEnded(job) && !w.orphaned[w.sj.UID] && !w.lost[w.sj.UID] {
+		if !hasEnded(job) && !w.orphaned[w.sj.UID] {
 			w.problem("the SequentialJob went while its Job %s runs", job.Name)
 		}
 	}
