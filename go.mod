@@ -2,6 +2,9 @@ module github.com/example/sequential-job-operator
 
 go 1.26.0
 
+// What is built and run here. A node's folders come and go while `./...` is looked up.
+ignore ./bin
+
 require (
 	github.com/google/go-cmp v0.7.0
 	github.com/spf13/cobra v1.10.2

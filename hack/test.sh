@@ -22,13 +22,16 @@ need_gcc() {
   fi
 }
 
+# Set when something of the current suite failed: what could not be built or started has no failed test to count.
+broken=0
+
 # go_test SUITE DIRECTORY ARGUMENTS...: runs `go test` there and adds its results to the suite's report.
 go_test() {
   local suite=$1 directory=$2 name
   shift 2
   name=$suite-$(tr / - <<<"$directory")
   (cd "$directory" && gotestsum --format "${TEST_FORMAT:-pkgname}" --jsonfile "$reports/$name.json" -- \
-    -race -count=1 "$@") || failed=1
+    -race -count=1 "$@") || broken=1
 }
 
 # count SUITE: adds up what the reports of a suite say. Subtests count, as tests of their own.
@@ -37,11 +40,17 @@ count() {
   passed=$(cat "$reports/$suite"-*.json 2>/dev/null | grep -c '"Action":"pass".*"Test":' || true)
   bad=$(cat "$reports/$suite"-*.json 2>/dev/null | grep -c '"Action":"fail".*"Test":' || true)
   skipped=$(cat "$reports/$suite"-*.json 2>/dev/null | grep -c '"Action":"skip".*"Test":' || true)
-  summary+=("$suite $passed $bad $skipped")
-  if [[ $passed -eq 0 ]]; then
+  if [[ $((passed + bad)) -eq 0 ]]; then
     echo "Suite $suite ran no test" >&2
+    broken=1
+  fi
+  if [[ $bad -eq 0 ]]; then
+    bad=$broken
+  fi
+  if [[ $bad -ne 0 ]]; then
     failed=1
   fi
+  summary+=("$suite $passed $bad $skipped")
 }
 
 unit() {
@@ -54,26 +63,31 @@ unit() {
 
 integration() {
   export CLUSTER_NAME=integration NODES=simulated
-  hack/cluster/cluster.sh up
-  AUDIT_LOG=$(hack/cluster/cluster.sh audit-log) KUBECONFIG=$(hack/cluster/cluster.sh kubeconfig) KUBECTL=$root/bin/cluster/kubectl \
-    go_test integration . -tags integration -run '^TestIntegration' -timeout 20m ./cmd/... ./pkg/...
+  if ! hack/cluster/cluster.sh up; then
+    broken=1
+  else
+    AUDIT_LOG=$(hack/cluster/cluster.sh audit-log) KUBECONFIG=$(hack/cluster/cluster.sh kubeconfig) KUBECTL=$root/bin/cluster/kubectl \
+      go_test integration . -tags integration -run '^TestIntegration' -timeout 20m ./cmd/... ./pkg/...
+  fi
+  show_cluster_logs
   stop_cluster
 }
 
 e2e() {
   export CLUSTER_NAME=e2e NODES=real
   if ! make --no-print-directory cluster-ready; then
-    failed=1
+    broken=1
   elif [[ $(hack/cluster/cluster.sh nodes) != real ]]; then
     echo "The e2e suite needs a real node, which this machine cannot have: see above" >&2
-    failed=1
+    broken=1
   else
     KUBECONFIG=$(hack/cluster/cluster.sh kubeconfig) KUBECTL=$root/bin/cluster/kubectl \
       go_test e2e . -tags e2e -run '^TestE2E' -timeout 20m ./cmd/... ./pkg/...
   fi
-  if [[ $failed -ne 0 ]]; then
+  if [[ $broken -ne 0 ]]; then
     show_controller_log
   fi
+  show_cluster_logs
   stop_cluster
 }
 
@@ -81,6 +95,21 @@ show_controller_log() {
   echo "The last lines of the controller's log:" >&2
   KUBECONFIG=$(hack/cluster/cluster.sh kubeconfig) kubectl logs --tail=100 -n sequential-operator-system \
     deployment/sequential-operator-controller-manager >&2 || true
+}
+
+# Only after a failure, and before stop_cluster removes them.
+show_cluster_logs() {
+  local log run
+  run=$(dirname "$(hack/cluster/cluster.sh kubeconfig)")
+  if [[ $broken -eq 0 ]]; then
+    return
+  fi
+  for log in "$run/logs/kubelet.log" "$run/kwok/clusters/$CLUSTER_NAME/logs/kube-controller-manager.log"; do
+    if [[ -s $log ]]; then
+      printf 'The last lines of %s:\n' "$log" >&2
+      tail -n 100 "$log" >&2
+    fi
+  done
 }
 
 stop_cluster() {
@@ -118,6 +147,7 @@ hack/tools/build.sh gotestsum
 rm -f "$reports"/*.json
 for suite in "${suites[@]}"; do
   printf '\n== %s tests\n' "$suite"
+  broken=0
   "$suite"
   count "$suite"
 done
