@@ -20,7 +20,16 @@ cd "$root"
 boilerplate=$root/hack/boilerplate.go.txt
 kube::codegen::gen_helpers --boilerplate "$boilerplate" pkg/apis
 kube::codegen::gen_register --boilerplate "$boilerplate" pkg/apis
-kube::codegen::gen_client --boilerplate "$boilerplate" --with-watch --with-applyconfig \
+
+# The schema that the apply configurations and the fake clientset are made from. Its definitions are large and needed
+# only here, so they go to bin/; a refused name in Kubernetes' own types is none of our concern.
+mkdir -p bin/openapi
+kube::codegen::gen_openapi --boilerplate "$boilerplate" --output-dir bin/openapi --output-pkg "$module/bin/openapi" \
+  --extra-pkgs k8s.io/api/core/v1 --extra-pkgs k8s.io/api/batch/v1 --extra-pkgs k8s.io/apimachinery/pkg/util/intstr \
+  --report-filename bin/openapi/violations.txt --update-report pkg/apis
+go run hack/openapi/main.go >bin/openapi/schema.json
+
+kube::codegen::gen_client --boilerplate "$boilerplate" --with-watch --with-applyconfig --applyconfig-openapi-schema bin/openapi/schema.json \
   --applyconfig-externals "k8s.io/api/core/v1.Container:$core,k8s.io/api/core/v1.PodTemplateSpec:$core,k8s.io/api/batch/v1.PodFailurePolicy:$batch" \
   --output-dir pkg/generated --output-pkg "$module/pkg/generated" pkg/apis
 

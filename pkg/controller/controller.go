@@ -70,7 +70,8 @@ func New(
 	// The default correlator drops the events of one object after 25 and folds similar ones after 10; a sequence of 100
 	// steps has more than 200, each of which tells something else.
 	const eventsPerObject = 1000
-	broadcaster := record.NewBroadcaster(record.WithContext(ctx), record.WithCorrelatorOptions(record.CorrelatorOptions{
+	// Its context has to outlast ctx: the syncs under way at a shutdown have events to send.
+	broadcaster := record.NewBroadcaster(record.WithContext(context.WithoutCancel(ctx)), record.WithCorrelatorOptions(record.CorrelatorOptions{
 		BurstSize: eventsPerObject,
 		MaxEvents: eventsPerObject,
 	}))
@@ -101,7 +102,11 @@ func New(
 // Run works until ctx is done. It returns after the syncs under way have ended and their events are sent.
 func (c *Controller) Run(ctx context.Context, workers int) error {
 	logger := klog.FromContext(ctx)
-	c.broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: c.kube.CoreV1().Events(metav1.NamespaceAll)})
+	events := drainingSink{
+		EventSink: &typedcorev1.EventSinkImpl{Interface: c.kube.CoreV1().Events(metav1.NamespaceAll)},
+		drained:   make(chan struct{}),
+	}
+	c.broadcaster.StartRecordingToSink(events)
 	defer c.broadcaster.Shutdown()
 	defer c.queue.ShutDown()
 
@@ -118,6 +123,7 @@ func (c *Controller) Run(ctx context.Context, workers int) error {
 	logger.V(2).Info("Stopping: waiting for the syncs under way")
 	c.queue.ShutDown()
 	running.Wait()
+	events.drain(c.recorder)
 	return nil
 }
 

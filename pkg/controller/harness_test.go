@@ -2,23 +2,17 @@ package controller
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"slices"
-	"strconv"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/informers"
 	kubefake "k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
@@ -46,6 +40,8 @@ var (
 // conflicts, finalizers, dry runs. Its caches hold what a test put there, so that they can be as stale as it likes.
 type world struct {
 	t        *testing.T
+	ctx      context.Context // the controller's, which stop ends
+	stop     context.CancelFunc
 	kube     *kubefake.Clientset
 	client   *fake.Clientset
 	sjs      cache.Indexer
@@ -60,6 +56,7 @@ type world struct {
 func newWorld(t *testing.T, sj *v1alpha1.SequentialJob, existing ...runtime.Object) *world {
 	t.Helper()
 	w := &world{t: t, kube: kubefake.NewClientset(existing...), client: fake.NewClientset(), recorder: record.NewFakeRecorder(100)}
+	w.ctx, w.stop = context.WithCancel(t.Context())
 	w.version.Store(100)
 	if sj != nil {
 		sj.ResourceVersion = w.nextVersion()
@@ -74,26 +71,10 @@ func newWorld(t *testing.T, sj *v1alpha1.SequentialJob, existing ...runtime.Obje
 
 	w.jobsInf, w.sjsInf = NewJobInformers(w.kube), NewSequentialJobInformers(w.client)
 	sjInformer, jobInformer := w.sjsInf.Batch().V1alpha1().SequentialJobs(), w.jobsInf.Batch().V1().Jobs()
-	c, err := New(t.Context(), w.kube, w.client, sjInformer, jobInformer)
+	c, err := New(w.ctx, w.kube, w.client, sjInformer, jobInformer)
 	must(t, err)
 	w.c, w.sjs, w.jobs = c, sjInformer.Informer().GetIndexer(), jobInformer.Informer().GetIndexer()
 	return w
-}
-
-// copyWatched makes a fake hand out copies to watchers, as a real API server does: the fake itself may hand out what it
-// stores, and informers change what they get.
-func copyWatched(fake *clienttesting.Fake, tracker clienttesting.ObjectTracker) {
-	fake.PrependWatchReactor("*", func(action clienttesting.Action) (bool, watch.Interface, error) {
-		options := action.(clienttesting.WatchActionImpl).ListOptions
-		source, err := tracker.Watch(action.GetResource(), action.GetNamespace(), options)
-		if err != nil {
-			return true, nil, err
-		}
-		return true, watch.Filter(source, func(event watch.Event) (watch.Event, bool) {
-			event.Object = event.Object.DeepCopyObject()
-			return event, true
-		}), nil
-	})
 }
 
 // newSyncWorld is newWorld for tests that call sync themselves: caches filled, events recorded at once.
@@ -106,78 +87,6 @@ func newSyncWorld(t *testing.T, sj *v1alpha1.SequentialJob, existing ...runtime.
 	w.kube.ClearActions()
 	w.client.ClearActions()
 	return w
-}
-
-func (w *world) nextVersion() string { return strconv.FormatInt(w.version.Add(1), 10) }
-
-// createJob answers a dry run without storing anything, and gives a stored Job what the API server would.
-func (w *world) createJob(action clienttesting.Action) (bool, runtime.Object, error) {
-	create := action.(clienttesting.CreateActionImpl)
-	job := create.GetObject().(*batchv1.Job).DeepCopy()
-	job.UID = types.UID("uid-of-" + job.Name + job.GenerateName + w.nextVersion())
-	job.ResourceVersion = w.nextVersion()
-	job.CreationTimestamp = metav1.NewTime(w.c.now().Truncate(time.Second))
-	if len(create.GetCreateOptions().DryRun) > 0 {
-		return true, job, nil
-	}
-	if err := w.kube.Tracker().Create(jobs, job, job.Namespace); err != nil {
-		return true, nil, err
-	}
-	return true, job, nil
-}
-
-func (w *world) updateStatus(action clienttesting.Action) (bool, runtime.Object, error) {
-	update := action.(clienttesting.UpdateActionImpl)
-	if update.GetSubresource() != "status" {
-		return true, nil, fmt.Errorf("the controller wrote something else than the status: %v", action)
-	}
-	written := update.GetObject().(*v1alpha1.SequentialJob)
-	stored, err := w.forWrite(written.Name, written.ResourceVersion)
-	if err != nil {
-		return true, nil, err
-	}
-	stored.Status = *written.Status.DeepCopy()
-	return true, stored, w.client.Tracker().Update(sequentialJobs, stored, namespace)
-}
-
-func (w *world) patch(action clienttesting.Action) (bool, runtime.Object, error) {
-	patch := action.(clienttesting.PatchActionImpl)
-	var body struct {
-		Metadata struct {
-			UID             types.UID
-			ResourceVersion string
-			Finalizers      []string
-		}
-	}
-	if err := json.Unmarshal(patch.GetPatch(), &body); err != nil {
-		return true, nil, err
-	}
-	stored, err := w.forWrite(patch.GetName(), body.Metadata.ResourceVersion)
-	if err != nil {
-		return true, nil, err
-	}
-	if body.Metadata.UID != stored.UID {
-		return true, nil, apierrors.NewConflict(sequentialJobs.GroupResource(), stored.Name, fmt.Errorf("the UID differs"))
-	}
-	stored.Finalizers = body.Metadata.Finalizers
-	if !stored.DeletionTimestamp.IsZero() && len(stored.Finalizers) == 0 {
-		return true, stored, w.client.Tracker().Delete(sequentialJobs, namespace, stored.Name)
-	}
-	return true, stored, w.client.Tracker().Update(sequentialJobs, stored, namespace)
-}
-
-// forWrite returns a copy of the stored object with its next resourceVersion, or a conflict.
-func (w *world) forWrite(name, version string) (*v1alpha1.SequentialJob, error) {
-	obj, err := w.client.Tracker().Get(sequentialJobs, namespace, name)
-	if err != nil {
-		return nil, err
-	}
-	stored := obj.(*v1alpha1.SequentialJob).DeepCopy()
-	if stored.ResourceVersion != version {
-		return nil, apierrors.NewConflict(sequentialJobs.GroupResource(), name, fmt.Errorf("the object has been modified"))
-	}
-	stored.ResourceVersion = w.nextVersion()
-	return stored, nil
 }
 
 // refresh brings the caches up to date.

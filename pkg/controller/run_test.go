@@ -19,18 +19,17 @@ import (
 // running starts the controller of w with real informers. What Run returned comes on done after stop was called.
 func running(t *testing.T, w *world) (stop context.CancelFunc, done <-chan error) {
 	t.Helper()
-	ctx, stop := context.WithCancel(t.Context())
-	w.jobsInf.StartWithContext(ctx)
-	w.sjsInf.StartWithContext(ctx)
+	w.jobsInf.StartWithContext(w.ctx)
+	w.sjsInf.StartWithContext(w.ctx)
 	ended := make(chan error, 1)
 	go func() {
-		err := w.c.Run(ctx, 2)
+		err := w.c.Run(w.ctx, 2)
 		w.jobsInf.Shutdown()
 		w.sjsInf.Shutdown()
 		ended <- err
 	}()
 	synctest.Wait()
-	return stop, ended
+	return w.stop, ended
 }
 
 func TestRunTakesASequenceToItsEndAndThenRests(t *testing.T) {

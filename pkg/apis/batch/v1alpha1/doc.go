@@ -2,5 +2,6 @@
 // completion, each as a Kubernetes Job of its own.
 //
 // +k8s:deepcopy-gen=package
+// +k8s:openapi-gen=true
 // +groupName=batch.example.com
 package v1alpha1

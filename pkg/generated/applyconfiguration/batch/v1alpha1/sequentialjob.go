@@ -19,8 +19,11 @@ limitations under the License.
 package v1alpha1
 
 import (
+	batchv1alpha1 "github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+	internal "github.com/example/sequential-job-operator/pkg/generated/applyconfiguration/internal"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	types "k8s.io/apimachinery/pkg/types"
+	managedfields "k8s.io/apimachinery/pkg/util/managedfields"
 	v1 "k8s.io/client-go/applyconfigurations/meta/v1"
 )
 
@@ -49,6 +52,47 @@ func SequentialJob(name, namespace string) *SequentialJobApplyConfiguration {
 	b.WithKind("SequentialJob")
 	b.WithAPIVersion("batch.example.com/v1alpha1")
 	return b
+}
+
+// ExtractSequentialJobFrom extracts the applied configuration owned by fieldManager from
+// sequentialJob for the specified subresource. Pass an empty string for subresource to extract
+// the main resource. Common subresources include "status", "scale", etc.
+// sequentialJob must be a unmodified SequentialJob API object that was retrieved from the Kubernetes API.
+// ExtractSequentialJobFrom provides a way to perform a extract/modify-in-place/apply workflow.
+// Note that an extracted apply configuration will contain fewer fields than what the fieldManager previously
+// applied if another fieldManager has updated or force applied any of the previously applied fields.
+func ExtractSequentialJobFrom(sequentialJob *batchv1alpha1.SequentialJob, fieldManager string, subresource string) (*SequentialJobApplyConfiguration, error) {
+	b := &SequentialJobApplyConfiguration{}
+	err := managedfields.ExtractInto(sequentialJob, internal.Parser().Type("com.github.example.sequential-job-operator.pkg.apis.batch.v1alpha1.SequentialJob"), fieldManager, b, subresource)
+	if err != nil {
+		return nil, err
+	}
+	b.WithName(sequentialJob.Name)
+	b.WithNamespace(sequentialJob.Namespace)
+
+	b.WithKind("SequentialJob")
+	b.WithAPIVersion("batch.example.com/v1alpha1")
+	return b, nil
+}
+
+// ExtractSequentialJob extracts the applied configuration owned by fieldManager from
+// sequentialJob. If no managedFields are found in sequentialJob for fieldManager, a
+// SequentialJobApplyConfiguration is returned with only the Name, Namespace (if applicable),
+// APIVersion and Kind populated. It is possible that no managed fields were found for because other
+// field managers have taken ownership of all the fields previously owned by fieldManager, or because
+// the fieldManager never owned fields any fields.
+// sequentialJob must be a unmodified SequentialJob API object that was retrieved from the Kubernetes API.
+// ExtractSequentialJob provides a way to perform a extract/modify-in-place/apply workflow.
+// Note that an extracted apply configuration will contain fewer fields than what the fieldManager previously
+// applied if another fieldManager has updated or force applied any of the previously applied fields.
+func ExtractSequentialJob(sequentialJob *batchv1alpha1.SequentialJob, fieldManager string) (*SequentialJobApplyConfiguration, error) {
+	return ExtractSequentialJobFrom(sequentialJob, fieldManager, "")
+}
+
+// ExtractSequentialJobStatus extracts the applied configuration owned by fieldManager from
+// sequentialJob for the status subresource.
+func ExtractSequentialJobStatus(sequentialJob *batchv1alpha1.SequentialJob, fieldManager string) (*SequentialJobApplyConfiguration, error) {
+	return ExtractSequentialJobFrom(sequentialJob, fieldManager, "status")
 }
 
 func (b SequentialJobApplyConfiguration) IsApplyConfiguration() {}
