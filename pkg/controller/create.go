@@ -32,7 +32,7 @@ func (c *Controller) createJob(ctx context.Context, sj *v1alpha1.SequentialJob, 
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause), apierrors.IsNotFound(err):
 		// The namespace is going away, and everything in it: there is nobody to tell.
 		return nil
-	case apierrors.IsInvalid(err), apierrors.IsRequestEntityTooLargeError(err):
+	case apierrors.IsInvalid(err), isTooLarge(err):
 		message := strings.Join(sequence.DescribeInvalid(plan.CreateIndex, causes(err)), "; ")
 		return c.record(ctx, sj, plan.Invalid(sj, plan.CreateIndex, message, c.timestamp()))
 	default:
@@ -120,6 +120,12 @@ func causes(err error) []metav1.StatusCause {
 		return details.Causes
 	}
 	return []metav1.StatusCause{{Message: status.Status().Message}}
+}
+
+// isTooLarge says whether an object is too large to be stored, which no further try changes. etcd's own limit comes as an
+// error 500 without a reason.
+func isTooLarge(err error) bool {
+	return apierrors.IsRequestEntityTooLargeError(err) || strings.Contains(err.Error(), "etcdserver: request is too large")
 }
 
 func createFailed(plan sequence.Plan, err error) string {

@@ -23,6 +23,7 @@ var (
 	internalErr = apierrors.NewInternalError(errors.New("etcd is down"))
 	timeoutErr  = apierrors.NewTimeoutError("the request timed out", 1)
 	invalidErr  = invalid(field.Invalid(field.NewPath("spec", "template", "spec", "containers").Index(0).Child("image"), " ", "must not be blank"))
+	etcdErr     = &apierrors.StatusError{ErrStatus: metav1.Status{Code: 500, Message: "etcdserver: request is too large"}}
 	tooLargeErr = apierrors.NewRequestEntityTooLargeError("limit is 3145728")
 )
 
@@ -66,9 +67,10 @@ func TestAnErrorOfCreateIsToldAndTriedAgainUnlessItIsFinal(t *testing.T) {
 			[]string{"Warning JobCreateFailed Job etl-0 of step 0 cannot be created, trying again: connection refused"}},
 		"an invalid Job": {invalidErr, v1alpha1.SequentialJobFailed, "InvalidSpec", false,
 			[]string{`Warning JobCreateFailed InvalidSpec: spec.containers[0].image: Invalid value: " ": must not be blank`}},
-		"a Job that is too large":    {tooLargeErr, v1alpha1.SequentialJobFailed, "InvalidSpec", false, []string{"Warning JobCreateFailed InvalidSpec: Request entity too large: limit is 3145728"}},
-		"a namespace that goes away": {terminatingErr(), "", "", false, nil},
-		"a namespace that is gone":   {apierrors.NewNotFound(corev1.Resource("namespaces"), namespace), "", "", false, nil},
+		"a Job that is too large":          {tooLargeErr, v1alpha1.SequentialJobFailed, "InvalidSpec", false, []string{"Warning JobCreateFailed InvalidSpec: Request entity too large: limit is 3145728"}},
+		"a Job that is too large for etcd": {etcdErr, v1alpha1.SequentialJobFailed, "InvalidSpec", false, []string{"Warning JobCreateFailed InvalidSpec: etcdserver: request is too large"}},
+		"a namespace that goes away":       {terminatingErr(), "", "", false, nil},
+		"a namespace that is gone":         {apierrors.NewNotFound(corev1.Resource("namespaces"), namespace), "", "", false, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newSyncWorld(t, newSequence("extract", "load"))
