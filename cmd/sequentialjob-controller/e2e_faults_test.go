@@ -157,7 +157,7 @@ func TestE2EControllerHasOnlyThePermissionsItNeeds(t *testing.T) {
 	c := newCluster(t)
 	as := "--as=system:serviceaccount:" + systemNamespace + ":sequential-operator-controller-manager"
 	allowed := sets.New("create jobs.batch", "delete jobs.batch", "list pods", "patch sequentialjobs.batch.example.com")
-	for _, what := range append(sets.List(allowed), "get secrets", "create pods", "delete pods", "delete sequentialjobs.batch.example.com",
+	for _, what := range append(sets.List(allowed), "get secrets", "create pods", "delete pods", "update sequentialjobs.batch.example.com",
 		"update jobs.batch", "list namespaces", "create clusterroles") {
 		verb, resource, _ := strings.Cut(what, " ")
 		// A warning may stand above the answer, and the exit status below it.

@@ -164,7 +164,7 @@ func TestIntegrationAJobThatSomebodySuspendedIsShownAndLeftAlone(t *testing.T) {
 	if job := c.job("etl-0"); job.Spec.Suspend == nil || !*job.Spec.Suspend {
 		t.Error("the suspension was undone")
 	}
-	c.waitForEvent("etl", "Suspended: Job 0 (extract) is suspended")
+	c.waitForEvent("etl", "Suspended: Job 0 (extract) is suspended, and not by spec.suspend")
 	c.suspendJob("etl-0", "false")
 	c.waitForPhase("etl", v1alpha1.SequentialJobRunning)
 	c.waitForEvent("etl", "Resumed: Job 0 (extract) is no longer suspended")

@@ -93,6 +93,31 @@ func (c *Controller) podsLeft(ctx context.Context, sj *v1alpha1.SequentialJob) (
 	return false, nil
 }
 
+// deleteExpired deletes a SequentialJob that finished long enough ago, if the live object agrees: it may have been given
+// more time, or been retried, just now. It needs no finalizer any more, so the garbage collector takes its Jobs.
+func (c *Controller) deleteExpired(ctx context.Context, sj *v1alpha1.SequentialJob) error {
+	live, err := c.client.BatchV1alpha1().SequentialJobs(sj.Namespace).Get(ctx, sj.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read: %w", err)
+	}
+	if live.UID != sj.UID || !live.DeletionTimestamp.IsZero() || !sequence.Next(live, nil, c.now()).Expired {
+		return nil // the cache will tell, and it is looked at again
+	}
+	background := metav1.DeletePropagationBackground
+	err = c.client.BatchV1alpha1().SequentialJobs(live.Namespace).Delete(ctx, live.Name, metav1.DeleteOptions{
+		PropagationPolicy: &background,
+		Preconditions:     &metav1.Preconditions{UID: &live.UID, ResourceVersion: &live.ResourceVersion},
+	})
+	if err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("delete: %w", err)
+	}
+	klog.FromContext(ctx).V(2).Info("Deleted: its ttlSecondsAfterFinished is over")
+	return nil
+}
+
 // setFinalizer adds or removes the cleanup finalizer and returns the object as stored.
 func (c *Controller) setFinalizer(ctx context.Context, sj *v1alpha1.SequentialJob, want bool) (*v1alpha1.SequentialJob, error) {
 	finalizers := slices.DeleteFunc(slices.Clone(sj.Finalizers), func(f string) bool { return f == v1alpha1.CleanupFinalizer })

@@ -34,11 +34,12 @@ func (c *Controller) createJob(ctx context.Context, sj *v1alpha1.SequentialJob, 
 		return nil
 	case apierrors.IsInvalid(err), isTooLarge(err):
 		message := strings.Join(sequence.DescribeInvalid(plan.CreateIndex, causes(err)), "; ")
-		return c.record(ctx, sj, plan.Invalid(sj, plan.CreateIndex, message, c.timestamp()))
+		return c.record(ctx, sj, jobs, plan.Invalid(sj, plan.CreateIndex, message, c.timestamp()))
 	default:
 		return c.block(ctx, sj, plan, v1alpha1.ReasonJobCreateFailed, createFailed(plan, err))
 	}
-	return c.record(ctx, sj, sequence.Next(sj, append(jobs[:len(jobs):len(jobs)], job), c.now()))
+	jobs = append(jobs[:len(jobs):len(jobs)], job)
+	return c.record(ctx, sj, jobs, sequence.Next(sj, jobs, c.now()))
 }
 
 // takeOver looks at the Job that already has the name. It is ours if an earlier attempt created it without being able
@@ -59,7 +60,8 @@ func (c *Controller) takeOver(ctx context.Context, sj *v1alpha1.SequentialJob, j
 		return c.block(ctx, sj, plan, v1alpha1.ReasonJobNameConflict, conflict)
 	}
 	klog.FromContext(ctx).V(2).Info("Took over Job", "job", klog.KObj(job))
-	return c.record(ctx, sj, sequence.Next(sj, append(jobs[:len(jobs):len(jobs)], job), c.now()))
+	jobs = append(jobs[:len(jobs):len(jobs)], job)
+	return c.record(ctx, sj, jobs, sequence.Next(sj, jobs, c.now()))
 }
 
 // findInvalidStep asks the API server, before the first step runs, whether it would accept the Jobs of all of them. It

@@ -126,11 +126,19 @@ func (w *world) job(name string) *batchv1.Job {
 // endJob gives a Job a condition, as the Job controller does when it ends.
 func (w *world) endJob(name string, condition batchv1.JobConditionType, reason string) {
 	w.t.Helper()
-	job := w.job(name)
+	w.changeJob(name, func(job *batchv1.Job) {
+		job.Status.Conditions = []batchv1.JobCondition{{
+			Type: condition, Status: corev1.ConditionTrue, Reason: reason, LastTransitionTime: metav1.NewTime(w.c.now()),
+		}}
+	})
+}
+
+// changeJob changes a Job on the API server.
+func (w *world) changeJob(name string, change func(*batchv1.Job)) {
+	w.t.Helper()
+	job := w.job(name).DeepCopy()
 	job.ResourceVersion = w.nextVersion()
-	job.Status.Conditions = []batchv1.JobCondition{{
-		Type: condition, Status: corev1.ConditionTrue, Reason: reason, LastTransitionTime: metav1.NewTime(w.c.now()),
-	}}
+	change(job)
 	must(w.t, w.kube.Tracker().Update(jobs, job, namespace))
 }
 
@@ -205,8 +213,9 @@ func newSequence(steps ...string) *v1alpha1.SequentialJob {
 
 // jobOf returns a Job of a step as the API server holds it.
 func jobOf(sj *v1alpha1.SequentialJob, index int) *batchv1.Job {
-	job := sequence.NewJob(sj, index)
+	job := sequence.NewJob(sj, index, 0)
 	job.UID, job.ResourceVersion = types.UID("uid-of-"+job.Name), "7"
+	job.CreationTimestamp = metav1.Now()
 	return job
 }
 

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
@@ -39,7 +39,7 @@ func (c *Controller) sync(ctx context.Context, name cache.ObjectName) error {
 	}
 	plan := sequence.Next(sj, jobs, c.now())
 	if plan.Create == nil {
-		return c.record(ctx, sj, plan)
+		return c.record(ctx, sj, jobs, plan)
 	}
 	return c.startStep(ctx, name)
 }
@@ -64,7 +64,15 @@ func (c *Controller) startStep(ctx context.Context, name cache.ObjectName) error
 	}
 	plan := sequence.Next(sj, jobs, c.now())
 	if plan.Create == nil {
-		return c.record(ctx, sj, plan)
+		return c.record(ctx, sj, jobs, plan)
+	}
+	if plan.AfterPods {
+		switch running, err := c.podsRun(ctx, sj); {
+		case err != nil:
+			return err
+		case running:
+			return c.waitForPods(ctx, sj, jobs, plan)
+		}
 	}
 	if sj, err = c.setFinalizer(ctx, sj, true); err != nil {
 		return err
@@ -73,36 +81,54 @@ func (c *Controller) startStep(ctx context.Context, name cache.ObjectName) error
 		if index, message, err := c.findInvalidStep(ctx, sj); err != nil {
 			return c.block(ctx, sj, plan, v1alpha1.ReasonJobCreateFailed, createFailed(plan, err))
 		} else if message != "" {
-			return c.record(ctx, sj, plan.Invalid(sj, index, message, c.timestamp()))
+			return c.record(ctx, sj, jobs, plan.Invalid(sj, index, message, c.timestamp()))
 		}
 	}
 	return c.createJob(ctx, sj, jobs, plan)
 }
 
-// jobsOf returns the Jobs of a SequentialJob. If the running step's is not in the cache it is read live: only the API
-// server can tell a Job that is gone from one that has not arrived here yet.
+// jobsOf returns the Jobs of a SequentialJob. Two of them are read live if the cache alone would decide: the running step's,
+// because only the API server can tell a Job that is gone from one that has not arrived here yet, and one that has the
+// name of the next step's and is not recorded, because it may have been replaced meanwhile. If the latter is gone the
+// cached one stands: it proves that the step was started.
 func (c *Controller) jobsOf(ctx context.Context, sj *v1alpha1.SequentialJob) ([]*batchv1.Job, error) {
-	jobs, err := c.jobs.ByTypedIndex(ownerIndex, string(sj.UID))
+	cached, err := c.jobs.ByTypedIndex(ownerIndex, string(sj.UID))
 	if err != nil {
 		return nil, fmt.Errorf("list Jobs from cache: %w", err)
 	}
-	step := runningStep(sj)
-	if step == nil {
+	jobs := slices.Clone(cached)
+	if sequence.Finished(&sj.Status) {
 		return jobs, nil
 	}
-	for _, job := range jobs {
-		if job.UID == step.JobUID {
-			return jobs, nil
+	next := sequence.NextJobName(sj)
+	if i := slices.IndexFunc(jobs, func(job *batchv1.Job) bool { return job.Name == next }); i >= 0 {
+		if live, err := c.readJob(ctx, sj.Namespace, next); err != nil {
+			return nil, err
+		} else if live != nil {
+			jobs[i] = live
 		}
 	}
-	job, err := c.kube.BatchV1().Jobs(sj.Namespace).Get(ctx, step.JobName, metav1.GetOptions{})
-	if apierrors.IsNotFound(err) {
+	step := runningStep(sj)
+	if step == nil || slices.ContainsFunc(jobs, func(job *batchv1.Job) bool { return job.UID == step.JobUID }) {
 		return jobs, nil
 	}
-	if err != nil {
-		return nil, fmt.Errorf("read Job %s: %w", step.JobName, err)
+	live, err := c.readJob(ctx, sj.Namespace, step.JobName)
+	if err != nil || live == nil {
+		return jobs, err
 	}
-	return append(jobs[:len(jobs):len(jobs)], job), nil
+	return append(jobs, live), nil
+}
+
+// readJob returns a Job as the API server has it, or nil if there is none of that name.
+func (c *Controller) readJob(ctx context.Context, namespace, name string) (*batchv1.Job, error) {
+	job, err := c.kube.BatchV1().Jobs(namespace).Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read Job %s: %w", name, err)
+	}
+	return job, nil
 }
 
 func runningStep(sj *v1alpha1.SequentialJob) *v1alpha1.StepStatus {
@@ -112,38 +138,59 @@ func runningStep(sj *v1alpha1.SequentialJob) *v1alpha1.StepStatus {
 	return nil
 }
 
-// record stores the status of a plan, publishes its events and drops the finalizer once there is nothing left to clean
-// up. Nothing is written if nothing changed.
-func (c *Controller) record(ctx context.Context, sj *v1alpha1.SequentialJob, plan sequence.Plan) error {
-	if plan.Failed != nil {
-		detail, err := c.failureDetail(ctx, plan)
-		if err != nil {
+// record carries out what a plan wants besides a create: it changes the running step's Job, stores the status, publishes
+// the events and drops the finalizer once there is nothing left to clean up. Nothing is written if nothing changed.
+func (c *Controller) record(ctx context.Context, sj *v1alpha1.SequentialJob, jobs []*batchv1.Job, plan sequence.Plan) error {
+	plan, err := c.explain(ctx, sj, jobs, plan)
+	if err != nil {
+		return err
+	}
+	if plan.Change != nil {
+		if err := c.changeJob(ctx, plan.Change); err != nil {
+			return c.blockChange(ctx, sj, plan.Change, err)
+		}
+	}
+	stored, err := c.storeStatus(ctx, sj, plan)
+	if err != nil || stored == nil {
+		return err
+	}
+	if !plan.Finalizer {
+		if stored, err = c.setFinalizer(ctx, stored, false); err != nil {
 			return err
 		}
-		plan = plan.WithFailureDetail(sj, detail, c.timestamp())
 	}
-	if !equality.Semantic.DeepEqual(sj.Status, plan.Status) {
-		update := sj.DeepCopy()
-		update.Status = plan.Status
-		stored, err := c.client.BatchV1alpha1().SequentialJobs(sj.Namespace).UpdateStatus(ctx, update, metav1.UpdateOptions{})
-		if apierrors.IsNotFound(err) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("store status: %w", err)
-		}
-		c.ownWrites.remember(stored)
-		sj = stored
-		for _, event := range plan.Events {
-			klog.FromContext(ctx).V(2).Info("Transition", "reason", event.Reason, "message", event.Message)
-			c.recorder.Event(sj, event.Type, event.Reason, event.Message)
-		}
+	if plan.Expired {
+		return c.deleteExpired(ctx, stored)
 	}
-	if plan.Finalizer {
-		return nil
+	switch name := cache.MetaObjectToName(sj); {
+	case plan.Again:
+		c.queue.Add(name)
+	case plan.LookAgain > 0:
+		c.queue.AddAfter(name, plan.LookAgain)
 	}
-	_, err := c.setFinalizer(ctx, sj, false)
-	return err
+	return nil
+}
+
+// storeStatus returns the SequentialJob as stored, or nil if it is gone.
+func (c *Controller) storeStatus(ctx context.Context, sj *v1alpha1.SequentialJob, plan sequence.Plan) (*v1alpha1.SequentialJob, error) {
+	if equality.Semantic.DeepEqual(sj.Status, plan.Status) {
+		return sj, nil
+	}
+	update := sj.DeepCopy()
+	update.Status = plan.Status
+	stored, err := c.client.BatchV1alpha1().SequentialJobs(sj.Namespace).UpdateStatus(ctx, update, metav1.UpdateOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("store status: %w", err)
+	}
+	c.ownWrites.remember(stored)
+	for _, event := range plan.Events {
+		klog.FromContext(ctx).V(2).Info("Transition", "reason", event.Reason, "message", event.Message)
+		c.recorder.Event(stored, event.Type, event.Reason, event.Message)
+	}
+	return stored, nil
 }
 
 // block records why the next step cannot start now and asks for another try.
@@ -153,22 +200,10 @@ func (c *Controller) block(ctx context.Context, sj *v1alpha1.SequentialJob, plan
 
 // wait records a plan and asks for another try.
 func (c *Controller) wait(ctx context.Context, sj *v1alpha1.SequentialJob, plan sequence.Plan) error {
-	if err := c.record(ctx, sj, plan); err != nil {
+	if err := c.record(ctx, sj, nil, plan); err != nil {
 		return err
 	}
 	return errWaiting
-}
-
-// failureDetail asks the pods of a failed Job what happened. There is no pod informer: a failure is rare enough to ask.
-func (c *Controller) failureDetail(ctx context.Context, plan sequence.Plan) (string, error) {
-	job := plan.Failed
-	pods, err := c.kube.CoreV1().Pods(job.Namespace).List(ctx, metav1.ListOptions{
-		LabelSelector: labels.Set{batchv1.ControllerUidLabel: string(job.UID)}.String(),
-	})
-	if err != nil {
-		return "", fmt.Errorf("list pods of failed Job %s: %w", job.Name, err)
-	}
-	return sequence.FailureDetail(job.Labels[v1alpha1.StepNameLabel], pods.Items), nil
 }
 
 func (c *Controller) timestamp() metav1.Time {

@@ -145,6 +145,7 @@ func TestNothingIsWrittenWhenNothingChanged(t *testing.T) {
 			w.endJob("etl-0", batchv1.JobFailed, "BackoffLimitExceeded")
 		}
 		must(t, w.syncFresh())
+		w.changeJob("etl-0", func(job *batchv1.Job) { job.Status.Ready = new(int32(1)) })
 		w.refresh()
 		w.kube.ClearActions()
 		w.client.ClearActions()

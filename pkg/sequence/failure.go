@@ -14,8 +14,8 @@ import (
 // maxDetail is the longest text, in bytes, that is taken over from a container or an API server into the status.
 const maxDetail = 1024
 
-// FailureDetail says in one line how the container of a step failed: exit code, reason and termination message. The
-// latest failure counts. It returns "" if the pods do not tell.
+// FailureDetail says in one line how the container of a step failed: exit code, reason or signal, termination message and
+// node. The latest failure counts. It returns "" if the pods do not tell.
 func FailureDetail(step string, pods []corev1.Pod) string {
 	var detail string
 	var latest time.Time
@@ -29,14 +29,30 @@ func FailureDetail(step string, pods []corev1.Pod) string {
 }
 
 func podFailure(step string, pod *corev1.Pod) (string, time.Time) {
-	if status, ended := failedContainer(step, pod); ended != nil {
-		return describeEnd(status.Name, ended), ended.FinishedAt.Time
+	var said string
+	at := pod.CreationTimestamp.Time
+	status, ended := failedContainer(step, pod)
+	if ended != nil {
+		said, at = describeEnd(status.Name, ended), ended.FinishedAt.Time
 	}
+	// What Kubernetes did to the pod, such as evicting it, says more than how its containers took that.
 	if pod.Status.Phase == corev1.PodFailed && pod.Status.Reason != "" {
-		return cut(joinNonEmpty(": ", fmt.Sprintf("pod %s failed", pod.Name), clean(pod.Status.Reason),
-			clean(pod.Status.Message)), maxDetail), pod.CreationTimestamp.Time
+		did := joinNonEmpty(": ", fmt.Sprintf("pod %s failed", pod.Name), clean(pod.Status.Reason), clean(pod.Status.Message))
+		said = joinNonEmpty("; ", did, said)
 	}
-	return "", time.Time{}
+	if said == "" {
+		return "", time.Time{}
+	}
+	return onNode(said, pod), at
+}
+
+// onNode puts the node last, where it stays readable beside messages of any kind.
+func onNode(text string, pod *corev1.Pod) string {
+	if pod.Spec.NodeName == "" {
+		return cut(text, maxDetail)
+	}
+	node := fmt.Sprintf(" (node %s)", clean(pod.Spec.NodeName))
+	return cut(text, maxDetail-len(node)) + node
 }
 
 // failedContainer finds the container that made the pod fail: the step itself if it did, else a helper.
@@ -65,10 +81,34 @@ func failedContainer(step string, pod *corev1.Pod) (*corev1.ContainerStatus, *co
 
 func describeEnd(container string, ended *corev1.ContainerStateTerminated) string {
 	text := fmt.Sprintf("container %q exited with code %d", container, ended.ExitCode)
-	if ended.Reason != "" && ended.Reason != "Error" {
+	switch signal := signalName(ended); {
+	case ended.Reason != "" && ended.Reason != "Error":
 		text += fmt.Sprintf(" (%s)", clean(ended.Reason))
+	case signal != "":
+		text += fmt.Sprintf(" (%s)", signal)
 	}
 	return joinNonEmpty(": ", text, cut(clean(ended.Message), maxDetail))
+}
+
+// signalName names the signal that ended a container. Where the runtime does not tell, the exit code does: by the
+// convention of shells and container runtimes it is 128 more than the signal.
+func signalName(ended *corev1.ContainerStateTerminated) string {
+	const signals, realTime = 128, 64
+	signal := ended.Signal
+	if signal == 0 && ended.ExitCode > signals && ended.ExitCode <= signals+realTime {
+		signal = ended.ExitCode - signals
+	}
+	if signal == 0 {
+		return ""
+	}
+	names := map[int32]string{
+		1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL",
+		11: "SIGSEGV", 13: "SIGPIPE", 14: "SIGALRM", 15: "SIGTERM",
+	}
+	if name, known := names[signal]; known {
+		return name
+	}
+	return fmt.Sprintf("signal %d", signal)
 }
 
 // clean makes one line of printable text out of what a container wrote.

@@ -36,6 +36,8 @@ func TestFailureDetail(t *testing.T) {
 	withInit.Status.InitContainerStatuses = []corev1.ContainerStatus{exited("fetch", 4, "Error", "no route to host", 1)}
 	evicted := pod()
 	evicted.Status.Reason, evicted.Status.Message = "Evicted", "The node was low on resource:\nmemory."
+	evictedAndKilled := *evicted.DeepCopy()
+	evictedAndKilled.Status.ContainerStatuses = []corev1.ContainerStatus{exited("transform", 137, "Error", "", 1)}
 	restarted := pod(corev1.ContainerStatus{
 		Name:                 "transform",
 		State:                corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff"}},
@@ -63,6 +65,26 @@ func TestFailureDetail(t *testing.T) {
 		"out of memory": {
 			[]corev1.Pod{pod(exited("transform", 137, "OOMKilled", "", 1))},
 			`container "transform" exited with code 137 (OOMKilled)`,
+		},
+		"killed by a signal": {
+			[]corev1.Pod{pod(exited("transform", 137, "Error", "", 1))},
+			`container "transform" exited with code 137 (SIGKILL)`,
+		},
+		"killed by a signal without a name": {
+			[]corev1.Pod{pod(exited("transform", 162, "Error", "", 1))},
+			`container "transform" exited with code 162 (signal 34)`,
+		},
+		"an exit code above all signals": {
+			[]corev1.Pod{pod(exited("transform", 255, "Error", "", 1))},
+			`container "transform" exited with code 255`,
+		},
+		"the node stands last": {
+			[]corev1.Pod{onNode(pod(exited("transform", 2, "Error", "no such table", 1)), "worker-3")},
+			`container "transform" exited with code 2: no such table (node worker-3)`,
+		},
+		"an evicted pod whose container was killed": {
+			[]corev1.Pod{evictedAndKilled},
+			`pod etl-1-x7k2p failed: Evicted: The node was low on resource: memory.; container "transform" exited with code 137 (SIGKILL)`,
 		},
 		"an init container": {
 			[]corev1.Pod{withInit},
@@ -101,20 +123,26 @@ func TestFailureDetail(t *testing.T) {
 	}
 }
 
-// failedAt2 returns a sequence whose second step has just failed, and the plan to record that.
-func failedAt2() (*v1alpha1.SequentialJob, sequence.Plan) {
+func onNode(pod corev1.Pod, node string) corev1.Pod {
+	pod.Spec.NodeName = node
+	return pod
+}
+
+// failedAt2 returns a sequence whose second step has just failed, its Jobs, and the plan to record that.
+func failedAt2() (*v1alpha1.SequentialJob, []*batchv1.Job, sequence.Plan) {
 	sj := nthRuns(1)
-	return sj, sequence.Next(sj, []*batchv1.Job{jobOf(sj, 1, failed)}, now)
+	jobs := []*batchv1.Job{jobOf(sj, 1, failed)}
+	return sj, jobs, sequence.Next(sj, jobs, now)
 }
 
 func TestWithFailureDetail(t *testing.T) {
-	sj, plan := failedAt2()
+	sj, jobs, plan := failedAt2()
 	if plan.Failed == nil || plan.Failed.Name != "etl-1" {
 		t.Fatalf("the plan names Job %v as failed, want etl-1", plan.Failed)
 	}
 	const line = `Job 1 (transform) failed: BackoffLimitExceeded: container "transform" exited with code 2: no such table`
 	detail := sequence.FailureDetail("transform", []corev1.Pod{pod(exited("transform", 2, "Error", "no such table\n", 1))})
-	got := plan.WithFailureDetail(sj, detail, metav1.NewTime(now))
+	got := plan.WithFailureDetail(sj, jobs, detail, now)
 
 	for _, conditionType := range []string{"Failed", "Stalled", "Available", "Progressing"} {
 		if message := meta.FindStatusCondition(got.Status.Conditions, conditionType).Message; message != line {
@@ -139,12 +167,12 @@ func TestWithFailureDetail(t *testing.T) {
 }
 
 func TestWithFailureDetailThatAddsNothing(t *testing.T) {
-	sj, plan := failedAt2()
-	if diff := cmp.Diff(plan, plan.WithFailureDetail(sj, "", metav1.NewTime(now))); diff != "" {
+	sj, jobs, plan := failedAt2()
+	if diff := cmp.Diff(plan, plan.WithFailureDetail(sj, jobs, "", now)); diff != "" {
 		t.Errorf("no detail changed the plan:\n%s", diff)
 	}
-	running := sequence.Next(nthRuns(1), []*batchv1.Job{jobOf(sj, 1)}, now)
-	if diff := cmp.Diff(running, running.WithFailureDetail(sj, "why", metav1.NewTime(now))); diff != "" {
+	running := sequence.Next(nthRuns(1), []*batchv1.Job{jobOf(sj, 1)}, created.Time)
+	if diff := cmp.Diff(running, running.WithFailureDetail(sj, jobs, "why", now)); diff != "" {
 		t.Errorf("a detail changed a plan without failure:\n%s", diff)
 	}
 	again := sequence.Next(withStatus(sj, plan.Status), []*batchv1.Job{jobOf(sj, 1, failed)}, now)
@@ -160,7 +188,7 @@ func withStatus(sj *v1alpha1.SequentialJob, status v1alpha1.SequentialJobStatus)
 }
 
 func TestFailureTextIsBounded(t *testing.T) {
-	sj, plan := failedAt2()
+	sj, jobs, plan := failedAt2()
 	long := strings.Repeat("größe ", 1000)
 	for name, pods := range map[string][]corev1.Pod{
 		"termination message": {pod(exited("transform", 2, "Error", long, 1))},
@@ -171,7 +199,7 @@ func TestFailureTextIsBounded(t *testing.T) {
 		}(),
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := plan.WithFailureDetail(sj, sequence.FailureDetail("transform", pods), metav1.NewTime(now))
+			got := plan.WithFailureDetail(sj, jobs, sequence.FailureDetail("transform", pods), now)
 			message, limit := got.Status.Steps[1].Message, len("BackoffLimitExceeded: ")+1024
 			if len(message) > limit || len(message) < limit-3 || !utf8.ValidString(message) || !strings.HasSuffix(message, "...") {
 				t.Errorf("the step's message has %d bytes, limit %d: %q", len(message), limit, message)

@@ -56,7 +56,7 @@ type jobOption func(*batchv1.Job)
 
 // jobOf returns the Job of a step as the API server holds it.
 func jobOf(sj *v1alpha1.SequentialJob, index int, options ...jobOption) *batchv1.Job {
-	job := sequence.NewJob(sj, index)
+	job := sequence.NewJob(sj, index, 0)
 	job.UID = types.UID(fmt.Sprintf("uid-job-%d", index))
 	job.CreationTimestamp = created
 	for _, option := range options {

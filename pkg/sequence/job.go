@@ -15,17 +15,29 @@ import (
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 )
 
-// JobName returns the name of a step's Job. It is predictable, for users, and unique, so that it is also a lock: of two
-// controllers that create it, one loses.
-func JobName(sj *v1alpha1.SequentialJob, index int) string {
-	return fmt.Sprintf("%s-%d", sj.Name, index)
+// JobName returns the name of a step's Job, retry being how often the step has been started before. It is predictable, for
+// users, and unique, so that it is also a lock: of two controllers that create it, one loses.
+func JobName(sj *v1alpha1.SequentialJob, index int, retry int32) string {
+	if retry == 0 {
+		return fmt.Sprintf("%s-%d", sj.Name, index)
+	}
+	return fmt.Sprintf("%s-%d-r%d", sj.Name, index, retry)
 }
 
-// NewJob returns the Job of a step.
-func NewJob(sj *v1alpha1.SequentialJob, index int) *batchv1.Job {
+// NextJobName returns the name of the Job that starts next, unless the sequence has come to its end.
+func NextJobName(sj *v1alpha1.SequentialJob) string {
+	index := len(sj.Status.Steps)
+	if index > 0 && sj.Status.Steps[index-1].State == v1alpha1.StepFailed {
+		return JobName(sj, index-1, sj.Status.Steps[index-1].Retries+1)
+	}
+	return JobName(sj, index, 0)
+}
+
+// NewJob returns the Job of a step, retry being how often the step has been started before.
+func NewJob(sj *v1alpha1.SequentialJob, index int, retry int32) *batchv1.Job {
 	step := sj.Spec.Containers[index]
 	job := newJob(sj, []corev1.Container{step})
-	job.Name = JobName(sj, index)
+	job.Name = JobName(sj, index, retry)
 	for _, labels := range []map[string]string{job.Labels, job.Spec.Template.Labels} {
 		labels[v1alpha1.StepIndexLabel] = strconv.Itoa(index)
 		labels[v1alpha1.StepNameLabel] = step.Name
@@ -44,7 +56,7 @@ func NewCheckJob(sj *v1alpha1.SequentialJob) *batchv1.Job {
 
 // NewStepCheckJob returns the Job of one step under a name that cannot clash, for a dry run.
 func NewStepCheckJob(sj *v1alpha1.SequentialJob, index int) *batchv1.Job {
-	job := NewJob(sj, index)
+	job := NewJob(sj, index, 0)
 	job.Name, job.GenerateName = "", job.Name+"-"
 	return job
 }

@@ -76,13 +76,13 @@ func TestNewJob(t *testing.T) {
 			},
 		},
 	}
-	if diff := cmp.Diff(want, sequence.NewJob(richSequence(), 1)); diff != "" {
+	if diff := cmp.Diff(want, sequence.NewJob(richSequence(), 1, 0)); diff != "" {
 		t.Errorf("unexpected Job (-want +got):\n%s", diff)
 	}
 }
 
 func TestNewJobWithoutTemplate(t *testing.T) {
-	job := sequence.NewJob(newSequence("extract"), 0)
+	job := sequence.NewJob(newSequence("extract"), 0, 0)
 	if job.Spec.BackoffLimit != nil {
 		t.Errorf("backoffLimit is %d, want the Job's own default", *job.Spec.BackoffLimit)
 	}
@@ -101,7 +101,7 @@ func TestNewJobKeepsWhatTheUserChose(t *testing.T) {
 	sj := newSequence("extract")
 	sj.Spec.Template.Spec.RestartPolicy = corev1.RestartPolicyOnFailure
 	sj.Spec.Containers[0].TerminationMessagePolicy = corev1.TerminationMessageReadFile
-	spec := sequence.NewJob(sj, 0).Spec.Template.Spec
+	spec := sequence.NewJob(sj, 0, 0).Spec.Template.Spec
 	if spec.RestartPolicy != corev1.RestartPolicyOnFailure {
 		t.Errorf("restartPolicy is %q", spec.RestartPolicy)
 	}
@@ -114,7 +114,7 @@ func TestNewJobSharesNothing(t *testing.T) {
 	sj := richSequence()
 	sj.Spec.PodFailurePolicy = policy("")
 	want := sj.DeepCopy()
-	job := sequence.NewJob(sj, 1)
+	job := sequence.NewJob(sj, 1, 0)
 
 	job.Labels["app"] = "changed"
 	if job.Spec.Template.Labels["app"] != "etl" {
@@ -171,7 +171,7 @@ func TestPodFailurePolicyOfAStep(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			sj := richSequence()
 			sj.Spec.PodFailurePolicy = tc.policy
-			if diff := cmp.Diff(tc.want, sequence.NewJob(sj, 1).Spec.PodFailurePolicy); diff != "" {
+			if diff := cmp.Diff(tc.want, sequence.NewJob(sj, 1, 0).Spec.PodFailurePolicy); diff != "" {
 				t.Errorf("unexpected policy (-want +got):\n%s", diff)
 			}
 		})
@@ -202,7 +202,7 @@ func TestNewCheckJob(t *testing.T) {
 
 func TestNewStepCheckJob(t *testing.T) {
 	sj := richSequence()
-	want := sequence.NewJob(sj, 1)
+	want := sequence.NewJob(sj, 1, 0)
 	want.Name, want.GenerateName = "", "etl-1-"
 	if diff := cmp.Diff(want, sequence.NewStepCheckJob(sj, 1)); diff != "" {
 		t.Errorf("it differs from the step's Job in more than the name (-want +got):\n%s", diff)

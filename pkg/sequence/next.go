@@ -17,21 +17,26 @@ import (
 //
 // jobs are the Jobs in its namespace that may be its own; those that it does not control are ignored. A Job that the
 // status records as running and that is missing from jobs counts as deleted, so the caller makes sure by a live read
-// that it really is. now is used for the times of transitions that no Job tells.
+// that it really is. now is used for the times of transitions that no Job tells, and for deadlines.
 func Next(sj *v1alpha1.SequentialJob, jobs []*batchv1.Job, now time.Time) Plan {
 	if !sj.DeletionTimestamp.IsZero() {
 		return cleanUp(sj, jobs)
 	}
 	p := newPlanner(sj, jobs, now)
-	if Finished(&sj.Status) {
-		p.observeGeneration()
-		return p.plan
-	}
-	p.noteSpecChange()
-	for p.advance() {
-	}
-	p.summarise()
+	p.run()
 	return p.plan
+}
+
+// WithFailureDetail returns the plan that Next made of the same arguments, with more to say about the Job that p.Failed
+// names: what its container said.
+func (p Plan) WithFailureDetail(sj *v1alpha1.SequentialJob, jobs []*batchv1.Job, detail string, now time.Time) Plan {
+	if p.Failed == nil || detail == "" {
+		return p
+	}
+	r := newPlanner(sj, jobs, now)
+	r.failureDetail = detail
+	r.run()
+	return r.plan
 }
 
 // Finished says whether a sequence has ended, by success or by failure.
@@ -63,6 +68,8 @@ type planner struct {
 	sj   *v1alpha1.SequentialJob
 	now  metav1.Time
 	plan Plan
+	// failureDetail replaces what the failed Job itself says.
+	failureDetail string
 
 	byName map[string]*batchv1.Job
 	byUID  map[types.UID]*batchv1.Job
@@ -85,45 +92,82 @@ func newPlanner(sj *v1alpha1.SequentialJob, jobs []*batchv1.Job, now time.Time) 
 	return p
 }
 
+func (p *planner) run() {
+	if Finished(&p.plan.Status) && !p.resume() {
+		p.observeGeneration()
+		p.expire()
+		return
+	}
+	p.adoptActiveTime()
+	for p.advance() {
+	}
+	p.noteSpecChange()
+	p.summarise()
+}
+
 func (p *planner) emit(event Event) {
 	p.plan.Events = append(p.plan.Events, event)
 }
 
+// noteSpecChange tells of an edit in mid-run, unless what it has caused is told anyway.
 func (p *planner) noteSpecChange() {
-	if seen := p.sj.Status.ObservedGeneration; seen != 0 && seen != p.sj.Generation {
-		p.emit(normal(v1alpha1.ReasonSpecChanged,
-			fmt.Sprintf("Spec changed to generation %d: steps that have not started follow it", p.sj.Generation)))
+	tells := func(e Event) bool {
+		return slices.Contains([]string{v1alpha1.ReasonSuspended, v1alpha1.ReasonResumed, v1alpha1.ReasonRetrying}, e.Reason)
 	}
-	p.plan.Status.ObservedGeneration = p.sj.Generation
+	if p.sj.Status.ObservedGeneration == 0 || !p.specChanged() || slices.ContainsFunc(p.plan.Events, tells) {
+		return
+	}
+	p.plan.Events = slices.Insert(p.plan.Events, 0, normal(v1alpha1.ReasonSpecChanged,
+		fmt.Sprintf("Spec changed to generation %d: steps that have not started follow it", p.sj.Generation)))
+}
+
+func (p *planner) specChanged() bool {
+	return p.sj.Status.ObservedGeneration != p.sj.Generation
 }
 
 // advance takes the sequence one transition further and says whether another one may follow at once.
 func (p *planner) advance() bool {
 	steps := p.plan.Status.Steps
-	index := len(steps)
-	if index > 0 {
-		switch last := &steps[index-1]; last.State {
-		case v1alpha1.StepRunning:
-			return p.follow(index-1, last)
-		case v1alpha1.StepCompleted:
-		default:
-			p.failStep(index-1, last, v1alpha1.ReasonJobFailed, last.Message)
-			return false
-		}
+	if len(steps) == 0 {
+		return p.startNext(0)
 	}
+	index := len(steps) - 1
+	switch last := &steps[index]; {
+	case last.State == v1alpha1.StepRunning:
+		return p.follow(index, last)
+	case last.State == v1alpha1.StepCompleted:
+		return p.startNext(index + 1)
+	case p.retryIsGranted():
+		return p.startNext(index)
+	default:
+		p.failStep(index, last, v1alpha1.ReasonJobFailed, last.Message)
+		return false
+	}
+}
+
+// startNext starts the step at index, which has not started yet or, after a failure, is to be started again.
+func (p *planner) startNext(index int) bool {
+	steps, retry := p.sj.Spec.Containers, p.nextRetry(index)
+	name := JobName(p.sj, index, retry)
 	switch {
-	case len(p.sj.Spec.Containers) == 0:
+	case len(steps) == 0:
 		p.fail(0, v1alpha1.ReasonInvalidSpec, "InvalidSpec: spec.containers: Required value: list at least one step")
-	case index >= len(p.sj.Spec.Containers) && p.runs(JobName(p.sj, index)):
-		p.underWay(v1alpha1.ReasonJobStarted,
-			fmt.Sprintf("Waiting for Job %s, whose step was removed just as it started", JobName(p.sj, index)))
-	case index >= len(p.sj.Spec.Containers):
+	case index >= len(steps) && p.runs(name):
+		p.underWay(v1alpha1.ReasonJobStarted, fmt.Sprintf("Waiting for Job %s, whose step was removed just as it started", name))
+	case index >= len(steps):
 		p.complete()
 	case p.startedAs(index) != nil:
 		p.start(index, p.startedAs(index))
 		return true
+	case p.isSuspended():
+		p.pauseBefore(index)
+	case p.outOfTime():
+		p.failForTime(index)
 	default:
-		p.plan.Create, p.plan.CreateIndex = NewJob(p.sj, index), index
+		p.goOn()
+		p.plan.Create, p.plan.CreateIndex = NewJob(p.sj, index, retry), index
+		p.plan.Create.Spec.ActiveDeadlineSeconds = p.secondsLeft()
+		p.plan.AfterPods = retry > 0
 	}
 	return false
 }
@@ -131,8 +175,11 @@ func (p *planner) advance() bool {
 // startedAs returns the Job of a step that exists although the status does not record it: it was created just now, or
 // by a controller that ended before it could write that down.
 func (p *planner) startedAs(index int) *batchv1.Job {
-	job := p.byName[JobName(p.sj, index)]
-	if job == nil || index >= len(p.sj.Spec.Containers) || Conflict(p.sj, index, job) != "" {
+	if index >= len(p.sj.Spec.Containers) {
+		return nil
+	}
+	job := p.byName[JobName(p.sj, index, p.nextRetry(index))]
+	if job == nil || Conflict(p.sj, index, job) != "" {
 		return nil
 	}
 	return job
@@ -153,14 +200,23 @@ func (p *planner) start(index int, job *batchv1.Job) {
 	if status.StartTime == nil {
 		status.StartTime = created.DeepCopy()
 	}
-	status.Steps = append(status.Steps, v1alpha1.StepStatus{
+	step := v1alpha1.StepStatus{
 		Name:      p.sj.Spec.Containers[index].Name,
 		JobName:   job.Name,
 		JobUID:    job.UID,
 		State:     v1alpha1.StepRunning,
 		StartTime: created.DeepCopy(),
-	})
+		Retries:   p.nextRetry(index),
+	}
+	status.Steps = append(status.Steps[:index:index], step)
 	message := fmt.Sprintf("Started job %d", index)
+	if step.Retries > 0 {
+		message += fmt.Sprintf(" again as %s", job.Name)
+	}
+	p.activate(created)
+	if !p.isSuspended() {
+		p.goOn()
+	}
 	p.emit(normal(v1alpha1.ReasonJobStarted, message))
 	// A completion that is stored in the same write as the start of the next step is the greater news.
 	if len(p.plan.Events) < 2 || p.plan.Events[len(p.plan.Events)-2].Reason != v1alpha1.ReasonJobCompleted {
@@ -185,7 +241,7 @@ func (p *planner) follow(index int, step *v1alpha1.StepStatus) bool {
 	if failed := jobCondition(job, batchv1.JobFailed); failed != nil {
 		step.CompletionTime = failed.LastTransitionTime.DeepCopy()
 		p.plan.Failed = job
-		p.failStep(index, step, conditionReason(failed.Reason), clean(failed.Message))
+		p.failStep(index, step, conditionReason(failed.Reason), p.describeFailure(failed))
 		return false
 	}
 	if complete := jobCondition(job, batchv1.JobComplete); complete != nil {
@@ -196,8 +252,20 @@ func (p *planner) follow(index int, step *v1alpha1.StepStatus) bool {
 		p.completeStep(index, step, ended)
 		return true
 	}
-	p.followSuspension(index, step, job)
+	p.followRunning(index, step, job)
 	return false
+}
+
+// describeFailure says more about a failed Job than its reason.
+func (p *planner) describeFailure(failed *batchv1.JobCondition) string {
+	switch {
+	case failed.Reason == batchv1.JobReasonDeadlineExceeded && p.sj.Spec.ActiveDeadlineSeconds != nil:
+		return p.describeTimeout()
+	case p.failureDetail != "":
+		return p.failureDetail
+	default:
+		return clean(failed.Message)
+	}
 }
 
 func (p *planner) completeStep(index int, step *v1alpha1.StepStatus, ended metav1.Time) {
@@ -208,22 +276,12 @@ func (p *planner) completeStep(index int, step *v1alpha1.StepStatus, ended metav
 	p.underWay(v1alpha1.ReasonJobCompleted, message)
 }
 
-// followSuspension reports a Job that somebody else, such as a queue, has suspended. It is never undone from here.
-func (p *planner) followSuspension(index int, step *v1alpha1.StepStatus, job *batchv1.Job) {
-	suspended := job.Spec.Suspend != nil && *job.Spec.Suspend
-	// Not the stored phase: that may be an earlier step's, which this plan has just recorded as complete.
-	was := p.plan.Status.Phase == v1alpha1.SequentialJobSuspended
-	name := fmt.Sprintf("Job %d (%s)", index, step.Name)
-	switch {
-	case suspended:
-		message := name + " is suspended"
-		if !was {
-			p.emit(normal(v1alpha1.ReasonSuspended, message))
-		}
-		p.suspended(message)
-	case was:
-		p.emit(normal(v1alpha1.ReasonResumed, name+" is no longer suspended"))
-		p.underWay(v1alpha1.ReasonJobStarted, fmt.Sprintf("Started job %d", index))
+// followRunning keeps the Job of the running step as the spec wants it, and tells if it does not get on.
+func (p *planner) followRunning(index int, step *v1alpha1.StepStatus, job *batchv1.Job) {
+	suspended := p.followSuspension(index, step, job)
+	p.change(job, suspended)
+	if !suspended {
+		p.followPods(index, job)
 	}
 }
 

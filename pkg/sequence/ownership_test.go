@@ -167,7 +167,7 @@ func TestNextReportsSuspension(t *testing.T) {
 			jobs: jobs(0, suspended),
 			want: outcome{
 				Finalizer: true, Phase: v1alpha1.SequentialJobSuspended, Reason: "Suspended", Steps: firstRuns,
-				Events: []string{"Normal Suspended: Job 0 (extract) is suspended"},
+				Events: []string{"Normal Suspended: Job 0 (extract) is suspended, and not by spec.suspend"},
 			},
 		},
 		"a Job that starts suspended is reported as started and suspended": {
@@ -175,7 +175,7 @@ func TestNextReportsSuspension(t *testing.T) {
 			jobs: jobs(0, suspended),
 			want: outcome{
 				Finalizer: true, Phase: v1alpha1.SequentialJobSuspended, Reason: "Suspended", Steps: firstRuns,
-				Events: []string{"Normal JobStarted: Started job 0", "Normal Suspended: Job 0 (extract) is suspended"},
+				Events: []string{"Normal JobStarted: Started job 0", "Normal Suspended: Job 0 (extract) is suspended, and not by spec.suspend"},
 			},
 		},
 		"a Job that stays suspended is reported once": {
@@ -210,7 +210,7 @@ func TestNextReportsSuspension(t *testing.T) {
 				Steps: []string{"etl-0 uid-job-0 Completed", "etl-1 uid-job-1 Running"},
 				Events: []string{
 					"Normal JobCompleted: Job 0 completed successfully", "Normal JobStarted: Started job 1",
-					"Normal Suspended: Job 1 (transform) is suspended",
+					"Normal Suspended: Job 1 (transform) is suspended, and not by spec.suspend",
 				},
 			},
 		},

@@ -3,6 +3,8 @@
 package sequence
 
 import (
+	"time"
+
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
@@ -17,17 +19,43 @@ type Plan struct {
 	Create *batchv1.Job
 	// CreateIndex is the index of the step that Create is for.
 	CreateIndex int
+	// AfterPods says that Create has to wait until no pod of the sequence runs: the Job that the step had before may have
+	// left some behind.
+	AfterPods bool
+	// Change is how the Job of the running step has to be changed before Status is stored, or nil.
+	Change *JobChange
 	// Delete lists the Jobs to delete, with their pods, because the SequentialJob itself is being deleted.
 	Delete []*batchv1.Job
+	// Expired says that the SequentialJob itself is to be deleted: it finished ttlSecondsAfterFinished ago.
+	Expired bool
 	// Finalizer says whether the SequentialJob has to carry the cleanup finalizer: as long as deleting it means
 	// that something has to be stopped first.
 	Finalizer bool
 	// Failed is the Job whose failure Status records for the first time, or nil. WithFailureDetail says more about it.
 	Failed *batchv1.Job
+	// Inspect is the Job of the running step if it has had no ready pod for a while, or nil. WhyNotRunning and Stuck say
+	// more about it.
+	Inspect *batchv1.Job
+	// Again says that Status is only half the way: once it is stored, call Next again.
+	Again bool
+	// LookAgain is after how long to call Next again even if nothing happens. 0 means that nothing is due.
+	LookAgain time.Duration
 	// Status is the status to store. It equals the present one if nothing changed.
 	Status v1alpha1.SequentialJobStatus
 	// Events are to be published once Status is stored.
 	Events []Event
+}
+
+// JobChange is how to change a Job that has not ended.
+type JobChange struct {
+	// Job is the Job as it was when this was decided.
+	Job *batchv1.Job
+	// Suspend is the spec.suspend that it shall have.
+	Suspend bool
+	// SuspendedByUs says whether it shall carry the annotation v1alpha1.SuspendedByAnnotation.
+	SuspendedByUs bool
+	// ActiveDeadlineSeconds is the spec.activeDeadlineSeconds that it shall have.
+	ActiveDeadlineSeconds *int64
 }
 
 // Event is a transition that users see in `kubectl describe`.

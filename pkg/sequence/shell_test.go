@@ -56,9 +56,10 @@ func (s *shell) turn() error {
 	if !s.sj.DeletionTimestamp.IsZero() {
 		return s.cleanUp(s.sj)
 	}
-	plan := sequence.Next(s.sj, s.jobsOf(s.sj), s.w.clock)
+	jobs := s.jobsOf(s.sj)
+	plan := sequence.Next(s.sj, jobs, s.w.clock)
 	if plan.Create == nil {
-		return s.record(s.sj, plan)
+		return s.record(s.sj, jobs, plan)
 	}
 	return s.startStep()
 }
@@ -74,7 +75,7 @@ func (s *shell) startStep() error {
 	jobs := s.jobsOf(sj)
 	plan := sequence.Next(sj, jobs, s.w.clock)
 	if plan.Create == nil {
-		return s.record(sj, plan)
+		return s.record(sj, jobs, plan)
 	}
 	sj, err := s.w.setFinalizer(sj, true)
 	if err != nil {
@@ -91,7 +92,8 @@ func (s *shell) startStep() error {
 	if err := s.between("create and record"); err != nil {
 		return err
 	}
-	return s.record(sj, sequence.Next(sj, append(jobs, job), s.w.clock))
+	jobs = append(jobs, job)
+	return s.record(sj, jobs, sequence.Next(sj, jobs, s.w.clock))
 }
 
 func (s *shell) takeOver(sj *v1alpha1.SequentialJob, jobs []*batchv1.Job, plan sequence.Plan) error {
@@ -101,14 +103,15 @@ func (s *shell) takeOver(sj *v1alpha1.SequentialJob, jobs []*batchv1.Job, plan s
 	}
 	if conflict := sequence.Conflict(sj, plan.CreateIndex, job); conflict != "" {
 		if sequence.LeftByPredecessor(sj, job) {
-			return s.record(sj, plan.Waiting(sj, v1alpha1.ReasonJobNameConflict, conflict, metav1.NewTime(s.w.clock)))
+			return s.record(sj, jobs, plan.Waiting(sj, v1alpha1.ReasonJobNameConflict, conflict, metav1.NewTime(s.w.clock)))
 		}
-		return s.record(sj, plan.Blocked(sj, v1alpha1.ReasonJobNameConflict, conflict, metav1.NewTime(s.w.clock)))
+		return s.record(sj, jobs, plan.Blocked(sj, v1alpha1.ReasonJobNameConflict, conflict, metav1.NewTime(s.w.clock)))
 	}
 	if err := s.between("take-over and record"); err != nil {
 		return err
 	}
-	return s.record(sj, sequence.Next(sj, append(jobs, job), s.w.clock))
+	jobs = append(jobs, job)
+	return s.record(sj, jobs, sequence.Next(sj, jobs, s.w.clock))
 }
 
 // jobsOf reads the running step's Job live if the cache does not have it.
@@ -133,9 +136,9 @@ func (s *shell) jobsOf(sj *v1alpha1.SequentialJob) []*batchv1.Job {
 	return jobs
 }
 
-func (s *shell) record(sj *v1alpha1.SequentialJob, plan sequence.Plan) error {
+func (s *shell) record(sj *v1alpha1.SequentialJob, jobs []*batchv1.Job, plan sequence.Plan) error {
 	if plan.Failed != nil {
-		plan = plan.WithFailureDetail(sj, "exit code 2", metav1.NewTime(s.w.clock))
+		plan = plan.WithFailureDetail(sj, jobs, "exit code 2", s.w.clock)
 	}
 	if !reflect.DeepEqual(sj.Status, plan.Status) {
 		update := sj.DeepCopy()

@@ -68,7 +68,7 @@ func TestNextLeavesItsArgumentsAlone(t *testing.T) {
 			plan.Blocked(sj, "JobNameConflict", "taken", created),
 			plan.Waiting(sj, "JobCreateFailed", "busy", created),
 			plan.Invalid(sj, 0, "wrong", created),
-			plan.WithFailureDetail(sj, "exit code 2", created),
+			plan.WithFailureDetail(sj, jobs, "exit code 2", now),
 		} {
 			scribble(&derived)
 		}
@@ -144,7 +144,7 @@ func FuzzNext(f *testing.F) {
 			plan.Waiting(sj, "JobCreateFailed", "no", created)
 			plan.Invalid(sj, plan.CreateIndex, "no", created)
 		}
-		plan.WithFailureDetail(sj, "why", created)
+		plan.WithFailureDetail(sj, found, "why", now)
 	})
 }
 

@@ -14,7 +14,7 @@ import (
 // pass: a name that is taken, a quota, load. The next step waits; everything before it is recorded.
 func (p Plan) Blocked(sj *v1alpha1.SequentialJob, reason, message string, now metav1.Time) Plan {
 	message = cut(clean(message), maxDetail)
-	r := p.resume(sj, now)
+	r := p.reopen(sj, now)
 	before := meta.FindStatusCondition(sj.Status.Conditions, v1alpha1.ConditionProgressing)
 	if before == nil || before.Reason != reason || len(p.Status.Steps) != len(sj.Status.Steps) {
 		r.emit(warning(reason, message))
@@ -26,7 +26,7 @@ func (p Plan) Blocked(sj *v1alpha1.SequentialJob, reason, message string, now me
 
 // Waiting is Blocked without an event, for what passes by itself and is nobody's mistake.
 func (p Plan) Waiting(sj *v1alpha1.SequentialJob, reason, message string, now metav1.Time) Plan {
-	r := p.resume(sj, now)
+	r := p.reopen(sj, now)
 	r.underWay(reason, message)
 	r.summarise()
 	return r.plan
@@ -36,29 +36,15 @@ func (p Plan) Waiting(sj *v1alpha1.SequentialJob, reason, message string, now me
 // refuse it: the sequence fails, without that step ever having started.
 func (p Plan) Invalid(sj *v1alpha1.SequentialJob, index int, message string, now metav1.Time) Plan {
 	message = v1alpha1.ReasonInvalidSpec + ": " + cut(clean(message), maxDetail)
-	r := p.resume(sj, now)
+	r := p.reopen(sj, now)
 	r.fail(index, v1alpha1.ReasonInvalidSpec, message)
 	r.emit(warning(v1alpha1.ReasonJobCreateFailed, message))
 	r.summarise()
 	return r.plan
 }
 
-// WithFailureDetail returns the plan with more to say about the Job that p.Failed names: what its container said.
-func (p Plan) WithFailureDetail(sj *v1alpha1.SequentialJob, detail string, now metav1.Time) Plan {
-	index := len(p.Status.Steps) - 1
-	if p.Failed == nil || index < 0 || detail == "" {
-		return p
-	}
-	r := p.resume(sj, now)
-	// failStep says it anew, better.
-	r.plan.Events = r.plan.Events[:len(r.plan.Events)-1]
-	r.failStep(index, &r.plan.Status.Steps[index], r.plan.Status.Progress.FailureReason, detail)
-	r.summarise()
-	return r.plan
-}
-
-// resume makes a planner that changes a copy of p.
-func (p Plan) resume(sj *v1alpha1.SequentialJob, now metav1.Time) *planner {
+// reopen makes a planner that changes a copy of p.
+func (p Plan) reopen(sj *v1alpha1.SequentialJob, now metav1.Time) *planner {
 	p.Status = *p.Status.DeepCopy()
 	p.Events = append([]Event(nil), p.Events...)
 	p.Create = nil
@@ -86,6 +72,7 @@ func (p *planner) underWay(reason, message string) {
 	p.setCondition(v1alpha1.ConditionFailed, metav1.ConditionFalse, reason, message)
 	p.setCondition(v1alpha1.ConditionReconciling, metav1.ConditionTrue, reason, message)
 	p.removeCondition(v1alpha1.ConditionStalled)
+	p.activate(p.now)
 	p.plan.Status.Phase = v1alpha1.SequentialJobRunning
 	if len(p.plan.Status.Steps) == 0 {
 		p.plan.Status.Phase = v1alpha1.SequentialJobPending
@@ -98,6 +85,7 @@ func (p *planner) suspended(message string) {
 	p.setCondition(v1alpha1.ConditionFailed, metav1.ConditionFalse, v1alpha1.ReasonSuspended, message)
 	p.removeCondition(v1alpha1.ConditionReconciling)
 	p.removeCondition(v1alpha1.ConditionStalled)
+	p.deactivate(p.now)
 	p.plan.Status.Phase = v1alpha1.SequentialJobSuspended
 }
 
@@ -113,7 +101,7 @@ func (p *planner) complete() {
 	p.emit(normal(v1alpha1.ReasonCompleted, message))
 }
 
-// failStep records that a step that had started failed, and with it the sequence.
+// failStep records that a step that had started failed. The sequence fails with it, unless it may be retried.
 func (p *planner) failStep(index int, step *v1alpha1.StepStatus, reason, detail string) {
 	step.State = v1alpha1.StepFailed
 	step.Message = reason
@@ -124,12 +112,23 @@ func (p *planner) failStep(index int, step *v1alpha1.StepStatus, reason, detail 
 		step.CompletionTime = p.now.DeepCopy()
 	}
 	message := fmt.Sprintf("Job %d (%s) failed: %s", index, step.Name, step.Message)
+	if reason == v1alpha1.ReasonDeadlineExceeded {
+		p.emit(warning(v1alpha1.ReasonDeadlineExceeded, message))
+	} else {
+		p.emit(warning(v1alpha1.ReasonJobFailed, message))
+	}
+	if p.mayRetry(reason) {
+		p.grantRetry(index, message)
+		return
+	}
 	p.fail(index, reason, message)
-	p.emit(warning(v1alpha1.ReasonJobFailed, message))
 }
 
 func (p *planner) fail(index int, reason, message string) {
 	p.end(v1alpha1.SequentialJobFailed)
+	if reason == v1alpha1.ReasonDeadlineExceeded {
+		p.spendAllTime()
+	}
 	progress := p.progress()
 	failedIndex := int32(index) //nolint:gosec // at most v1alpha1.MaxSteps
 	progress.FailedIndex = &failedIndex
@@ -149,6 +148,7 @@ func (p *planner) end(phase v1alpha1.SequentialJobPhase) {
 		(n == len(p.sj.Spec.Containers) || status.Steps[n-1].State == v1alpha1.StepFailed) {
 		status.CompletionTime = status.Steps[n-1].CompletionTime.DeepCopy()
 	}
+	p.deactivate(*status.CompletionTime)
 	p.removeCondition(v1alpha1.ConditionReconciling)
 	p.removeCondition(v1alpha1.ConditionStalled)
 }

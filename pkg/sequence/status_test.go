@@ -65,9 +65,9 @@ func TestConditions(t *testing.T) {
 		"suspended": {
 			plan: sequence.Next(nthRuns(1), second(suspended), now),
 			want: map[string]string{
-				"Available":   "False Suspended: Job 1 (transform) is suspended",
-				"Progressing": "False Suspended: Job 1 (transform) is suspended",
-				"Failed":      "False Suspended: Job 1 (transform) is suspended",
+				"Available":   "False Suspended: Job 1 (transform) is suspended, and not by spec.suspend",
+				"Progressing": "False Suspended: Job 1 (transform) is suspended, and not by spec.suspend",
+				"Failed":      "False Suspended: Job 1 (transform) is suspended, and not by spec.suspend",
 			},
 		},
 		"completed": {

@@ -291,5 +291,5 @@ func (w *walk) settle() {
 // inTheWay says whether a Job has the name of the next step's without being it.
 func (w *walk) inTheWay(job *batchv1.Job) bool {
 	next := len(w.sj.Status.Steps)
-	return next < len(w.sj.Spec.Containers) && job.Name == sequence.JobName(w.sj, next) && sequence.Conflict(w.sj, next, job) != ""
+	return next < len(w.sj.Spec.Containers) && job.Name == sequence.JobName(w.sj, next, 0) && sequence.Conflict(w.sj, next, job) != ""
 }

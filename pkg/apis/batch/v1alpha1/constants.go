@@ -7,6 +7,8 @@ const (
 	MaxNameLength = 52
 	// MaxSteps is the largest number of steps in a sequence.
 	MaxSteps = 100
+	// MaxRetries is the largest spec.retries. Together with the others it keeps the name of a retry's Job short enough.
+	MaxRetries = 1000
 )
 
 // SequentialJobKind is the kind of a SequentialJob.
@@ -27,6 +29,9 @@ const (
 	// CleanupFinalizer keeps a SequentialJob that is deleted in mid-run until its Jobs and their Pods are gone, so that
 	// one created anew under the same name never runs beside them.
 	CleanupFinalizer = LabelPrefix + "cleanup"
+	// SuspendedByAnnotation is set on a Job to ControllerName while this controller has suspended it. A Job that is
+	// suspended without it was suspended by somebody else, such as a queue, and is left alone.
+	SuspendedByAnnotation = LabelPrefix + "suspended-by"
 	// ControllerName is the source component of all events and the field manager of all writes.
 	ControllerName = "sequentialjob-controller"
 )
@@ -56,10 +61,19 @@ const (
 	ReasonJobFailed = "JobFailed"
 	// ReasonCompleted means that every step is complete.
 	ReasonCompleted = "Completed"
-	// ReasonSuspended means that the current step's Job is suspended.
+	// ReasonSuspended means that the sequence is paused, by spec.suspend or because the current step's Job is suspended.
 	ReasonSuspended = "Suspended"
-	// ReasonResumed means that the current step's Job is no longer suspended.
+	// ReasonResumed means that the sequence is no longer paused.
 	ReasonResumed = "Resumed"
+	// ReasonRetrying means that a failed step is about to be started again.
+	ReasonRetrying = "Retrying"
+	// ReasonDeadlineExceeded means that the sequence was active for longer than spec.activeDeadlineSeconds.
+	ReasonDeadlineExceeded = "DeadlineExceeded"
+	// ReasonPodNotStarted means that the running step has no pod, or one whose containers do not start; the message has
+	// the reason that Kubernetes gives.
+	ReasonPodNotStarted = "PodNotStarted"
+	// ReasonPodFailed means that a pod of the running step failed and its Job tries again, within backoffLimit.
+	ReasonPodFailed = "PodFailed"
 	// ReasonSpecChanged notes that the spec was edited while the sequence was under way.
 	ReasonSpecChanged = "SpecChanged"
 	// ReasonJobNameConflict means that the next step waits because a Job of its name exists that is not its own.
@@ -67,6 +81,9 @@ const (
 	// ReasonJobCreateFailed means that the next step waits because the API server did not create its Job (quota,
 	// permissions, load); it is tried again.
 	ReasonJobCreateFailed = "JobCreateFailed"
+	// ReasonJobUpdateFailed means that the API server does not let the running step's Job be suspended, resumed or given
+	// another deadline; it is tried again.
+	ReasonJobUpdateFailed = "JobUpdateFailed"
 	// ReasonJobDeleted means that the Job of a running step was deleted before it was seen to end.
 	ReasonJobDeleted = "JobDeleted"
 	// ReasonInvalidSpec means that the API server refuses the Job of a step as invalid.

@@ -69,6 +69,37 @@ type SequentialJobSpec struct {
 	// is left out of this step's Job. A change reaches only the steps that have not started.
 	// +optional
 	PodFailurePolicy *batchv1.PodFailurePolicy `json:"podFailurePolicy,omitempty"`
+
+	// suspend pauses the sequence while it is true, as in a Job: the pods of the running step are stopped (through the
+	// step's own Job) and no further step starts. Set back to false, the sequence goes on with the same step; completed
+	// steps are not run again. Unset means false.
+	// +optional
+	Suspend *bool `json:"suspend,omitempty"`
+
+	// retries is how often, over the whole sequence, a step that failed is started again, at once and in a new Job named
+	// `<name>-<index>-r<n>`; completed steps are never run again. 0 to 1000; unset means 0.
+	// Raising it on a failed SequentialJob makes it go on from the failed step, which may be edited first, as may the
+	// steps after it. A sequence that failed because it was invalid (InvalidSpec) or out of time (DeadlineExceeded) goes
+	// on only once the spec is changed, or the deadline raised, as well.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000
+	Retries *int32 `json:"retries,omitempty"`
+
+	// activeDeadlineSeconds is how long, in seconds, the whole sequence may be active before its running step is stopped
+	// and the sequence fails with DeadlineExceeded. Time during which it is suspended, by `suspend` or by a queue, or
+	// has failed and was not yet retried, does not count. 0 or more; 0 lets no step start; unset means no limit. A change
+	// reaches the running step too.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	ActiveDeadlineSeconds *int64 `json:"activeDeadlineSeconds,omitempty"`
+
+	// ttlSecondsAfterFinished is after how many seconds a finished SequentialJob, completed or failed, is deleted, and its
+	// Jobs and Pods with it. 0 or more; 0 deletes it as soon as it has finished; unset means never. Raising or removing
+	// it in time keeps the object.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	TTLSecondsAfterFinished *int32 `json:"ttlSecondsAfterFinished,omitempty"`
 }
 
 // SequentialJobPhase sums up where a sequence stands.
@@ -82,7 +113,8 @@ const (
 	SequentialJobPending SequentialJobPhase = "Pending"
 	// SequentialJobRunning means that a step has started and the sequence is not over.
 	SequentialJobRunning SequentialJobPhase = "Running"
-	// SequentialJobSuspended means that the Job of the current step is suspended, for example by a queue.
+	// SequentialJobSuspended means that the sequence is paused: by spec.suspend, or because somebody else, such as a
+	// queue, has suspended the Job of the current step.
 	SequentialJobSuspended SequentialJobPhase = "Suspended"
 	// SequentialJobCompleted means that every step is complete.
 	SequentialJobCompleted SequentialJobPhase = "Completed"
@@ -106,9 +138,19 @@ type SequentialJobStatus struct {
 	StartTime *metav1.Time `json:"startTime,omitempty"`
 
 	// completionTime is when the sequence ended, by success or by failure. Wait for either with
-	// `kubectl wait --for=jsonpath='{.status.completionTime}'`.
+	// `kubectl wait --for=jsonpath='{.status.completionTime}'`. It is unset again while a failed sequence is retried.
 	// +optional
 	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
+
+	// activeSince is since when the sequence has been active without a break; unset while it is suspended or finished.
+	// Together with activeSeconds it is what counts against spec.activeDeadlineSeconds.
+	// +optional
+	ActiveSince *metav1.Time `json:"activeSince,omitempty"`
+
+	// activeSeconds is for how long, in whole seconds, the sequence was active before activeSince.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	ActiveSeconds int64 `json:"activeSeconds,omitempty"`
 
 	// conditions are Available (True once every step is complete), Progressing (True while the sequence is under way)
 	// and Failed (True once it has failed). Reconciling and Stalled are there only while True, for tools that
@@ -182,7 +224,7 @@ type JobProgress struct {
 	// +optional
 	FailureReason string `json:"failureReason,omitempty"`
 
-	// retries is how often, over the whole sequence, a failed step has been started again.
+	// retries is how often, over the whole sequence, it has gone on after a failure. It counts against spec.retries.
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	Retries int32 `json:"retries"`
@@ -228,6 +270,11 @@ type StepStatus struct {
 	// completionTime is when the step's Job completed or failed.
 	// +optional
 	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
+
+	// retries is how often this step has been started again after a failure.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Retries int32 `json:"retries,omitempty"`
 
 	// message says why the step failed: reason, exit code and termination message, at most 1,024 bytes of it.
 	// +optional

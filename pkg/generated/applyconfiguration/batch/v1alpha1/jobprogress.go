@@ -36,7 +36,7 @@ type JobProgressApplyConfiguration struct {
 	FailedIndex *int32 `json:"failedIndex,omitempty"`
 	// failureReason is the short reason of the failure, for example BackoffLimitExceeded, JobDeleted or InvalidSpec.
 	FailureReason *string `json:"failureReason,omitempty"`
-	// retries is how often, over the whole sequence, a failed step has been started again.
+	// retries is how often, over the whole sequence, it has gone on after a failure. It counts against spec.retries.
 	Retries *int32 `json:"retries,omitempty"`
 }
 

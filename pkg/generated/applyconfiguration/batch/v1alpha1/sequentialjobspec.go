@@ -48,6 +48,25 @@ type SequentialJobSpecApplyConfiguration struct {
 	// ignored. It needs `template.spec.restartPolicy` Never. A rule whose `onExitCodes.containerName` names another step
 	// is left out of this step's Job. A change reaches only the steps that have not started.
 	PodFailurePolicy *batchv1.PodFailurePolicyApplyConfiguration `json:"podFailurePolicy,omitempty"`
+	// suspend pauses the sequence while it is true, as in a Job: the pods of the running step are stopped (through the
+	// step's own Job) and no further step starts. Set back to false, the sequence goes on with the same step; completed
+	// steps are not run again. Unset means false.
+	Suspend *bool `json:"suspend,omitempty"`
+	// retries is how often, over the whole sequence, a step that failed is started again, at once and in a new Job named
+	// `<name>-<index>-r<n>`; completed steps are never run again. 0 to 1000; unset means 0.
+	// Raising it on a failed SequentialJob makes it go on from the failed step, which may be edited first, as may the
+	// steps after it. A sequence that failed because it was invalid (InvalidSpec) or out of time (DeadlineExceeded) goes
+	// on only once the spec is changed, or the deadline raised, as well.
+	Retries *int32 `json:"retries,omitempty"`
+	// activeDeadlineSeconds is how long, in seconds, the whole sequence may be active before its running step is stopped
+	// and the sequence fails with DeadlineExceeded. Time during which it is suspended, by `suspend` or by a queue, or
+	// has failed and was not yet retried, does not count. 0 or more; 0 lets no step start; unset means no limit. A change
+	// reaches the running step too.
+	ActiveDeadlineSeconds *int64 `json:"activeDeadlineSeconds,omitempty"`
+	// ttlSecondsAfterFinished is after how many seconds a finished SequentialJob, completed or failed, is deleted, and its
+	// Jobs and Pods with it. 0 or more; 0 deletes it as soon as it has finished; unset means never. Raising or removing
+	// it in time keeps the object.
+	TTLSecondsAfterFinished *int32 `json:"ttlSecondsAfterFinished,omitempty"`
 }
 
 // SequentialJobSpecApplyConfiguration constructs a declarative configuration of the SequentialJobSpec type for use with
@@ -90,5 +109,37 @@ func (b *SequentialJobSpecApplyConfiguration) WithBackoffLimit(value int32) *Seq
 // If called multiple times, the PodFailurePolicy field is set to the value of the last call.
 func (b *SequentialJobSpecApplyConfiguration) WithPodFailurePolicy(value *batchv1.PodFailurePolicyApplyConfiguration) *SequentialJobSpecApplyConfiguration {
 	b.PodFailurePolicy = value
+	return b
+}
+
+// WithSuspend sets the Suspend field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Suspend field is set to the value of the last call.
+func (b *SequentialJobSpecApplyConfiguration) WithSuspend(value bool) *SequentialJobSpecApplyConfiguration {
+	b.Suspend = &value
+	return b
+}
+
+// WithRetries sets the Retries field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Retries field is set to the value of the last call.
+func (b *SequentialJobSpecApplyConfiguration) WithRetries(value int32) *SequentialJobSpecApplyConfiguration {
+	b.Retries = &value
+	return b
+}
+
+// WithActiveDeadlineSeconds sets the ActiveDeadlineSeconds field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ActiveDeadlineSeconds field is set to the value of the last call.
+func (b *SequentialJobSpecApplyConfiguration) WithActiveDeadlineSeconds(value int64) *SequentialJobSpecApplyConfiguration {
+	b.ActiveDeadlineSeconds = &value
+	return b
+}
+
+// WithTTLSecondsAfterFinished sets the TTLSecondsAfterFinished field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the TTLSecondsAfterFinished field is set to the value of the last call.
+func (b *SequentialJobSpecApplyConfiguration) WithTTLSecondsAfterFinished(value int32) *SequentialJobSpecApplyConfiguration {
+	b.TTLSecondsAfterFinished = &value
 	return b
 }

@@ -36,8 +36,13 @@ type SequentialJobStatusApplyConfiguration struct {
 	// startTime is when the first step's Job was created.
 	StartTime *v1.Time `json:"startTime,omitempty"`
 	// completionTime is when the sequence ended, by success or by failure. Wait for either with
-	// `kubectl wait --for=jsonpath='{.status.completionTime}'`.
+	// `kubectl wait --for=jsonpath='{.status.completionTime}'`. It is unset again while a failed sequence is retried.
 	CompletionTime *v1.Time `json:"completionTime,omitempty"`
+	// activeSince is since when the sequence has been active without a break; unset while it is suspended or finished.
+	// Together with activeSeconds it is what counts against spec.activeDeadlineSeconds.
+	ActiveSince *v1.Time `json:"activeSince,omitempty"`
+	// activeSeconds is for how long, in whole seconds, the sequence was active before activeSince.
+	ActiveSeconds *int64 `json:"activeSeconds,omitempty"`
 	// conditions are Available (True once every step is complete), Progressing (True while the sequence is under way)
 	// and Failed (True once it has failed). Reconciling and Stalled are there only while True, for tools that
 	// read any resource by these (kstatus).
@@ -85,6 +90,22 @@ func (b *SequentialJobStatusApplyConfiguration) WithStartTime(value v1.Time) *Se
 // If called multiple times, the CompletionTime field is set to the value of the last call.
 func (b *SequentialJobStatusApplyConfiguration) WithCompletionTime(value v1.Time) *SequentialJobStatusApplyConfiguration {
 	b.CompletionTime = &value
+	return b
+}
+
+// WithActiveSince sets the ActiveSince field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ActiveSince field is set to the value of the last call.
+func (b *SequentialJobStatusApplyConfiguration) WithActiveSince(value v1.Time) *SequentialJobStatusApplyConfiguration {
+	b.ActiveSince = &value
+	return b
+}
+
+// WithActiveSeconds sets the ActiveSeconds field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the ActiveSeconds field is set to the value of the last call.
+func (b *SequentialJobStatusApplyConfiguration) WithActiveSeconds(value int64) *SequentialJobStatusApplyConfiguration {
+	b.ActiveSeconds = &value
 	return b
 }
 

@@ -41,6 +41,8 @@ type StepStatusApplyConfiguration struct {
 	StartTime *v1.Time `json:"startTime,omitempty"`
 	// completionTime is when the step's Job completed or failed.
 	CompletionTime *v1.Time `json:"completionTime,omitempty"`
+	// retries is how often this step has been started again after a failure.
+	Retries *int32 `json:"retries,omitempty"`
 	// message says why the step failed: reason, exit code and termination message, at most 1,024 bytes of it.
 	Message *string `json:"message,omitempty"`
 }
@@ -96,6 +98,14 @@ func (b *StepStatusApplyConfiguration) WithStartTime(value v1.Time) *StepStatusA
 // If called multiple times, the CompletionTime field is set to the value of the last call.
 func (b *StepStatusApplyConfiguration) WithCompletionTime(value v1.Time) *StepStatusApplyConfiguration {
 	b.CompletionTime = &value
+	return b
+}
+
+// WithRetries sets the Retries field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Retries field is set to the value of the last call.
+func (b *StepStatusApplyConfiguration) WithRetries(value int32) *StepStatusApplyConfiguration {
+	b.Retries = &value
 	return b
 }
 
