@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -70,6 +71,7 @@ func New(
 	// The default correlator drops the events of one object after 25 and folds similar ones after 10; a sequence of 100
 	// steps has more than 200, each of which tells something else.
 	const eventsPerObject = 1000
+	registerMetrics()
 	// Its context has to outlast ctx: the syncs under way at a shutdown have events to send.
 	broadcaster := record.NewBroadcaster(record.WithContext(context.WithoutCancel(ctx)), record.WithCorrelatorOptions(record.CorrelatorOptions{
 		BurstSize: eventsPerObject,
@@ -143,7 +145,7 @@ func (c *Controller) workOnce(ctx context.Context) bool {
 	syncCtx, cancel := context.WithTimeout(klog.NewContext(context.WithoutCancel(ctx), logger), syncTimeout)
 	defer cancel()
 
-	switch err := c.sync(syncCtx, name); {
+	switch err := c.syncSafely(syncCtx, name); {
 	case err == nil:
 		c.queue.Forget(name)
 	case errors.Is(err, errWaiting), apierrors.IsConflict(err):
@@ -154,6 +156,17 @@ func (c *Controller) workOnce(ctx context.Context) bool {
 		c.queue.AddRateLimited(name)
 	}
 	return true
+}
+
+// syncSafely turns a panic into an error: one object that this version cannot cope with must not stop all the others.
+func (c *Controller) syncSafely(ctx context.Context, name cache.ObjectName) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			syncPanics.Inc()
+			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+		}
+	}()
+	return c.sync(ctx, name)
 }
 
 func ownerOf(job *batchv1.Job) ([]string, error) {
