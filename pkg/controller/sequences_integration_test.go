@@ -139,6 +139,7 @@ func (c *cluster) statusFields(sj *v1alpha1.SequentialJob) string {
 func anonymous(key string, value any) any {
 	switch value := value.(type) {
 	case map[string]any:
+		delete(value, "activeSeconds") // depends on the machine, and 0 is not shown
 		for k, v := range value {
 			value[k] = anonymous(k, v)
 		}

@@ -14,6 +14,9 @@ import (
 // maxDetail is the longest text, in bytes, that is taken over from a container or an API server into the status.
 const maxDetail = 1024
 
+// maxNodeName is the longest name, in bytes, that a node can have.
+const maxNodeName = 253
+
 // FailureDetail says in one line how the container of a step failed: exit code, reason or signal, termination message and
 // node. The latest failure counts. It returns "" if the pods do not tell.
 func FailureDetail(step string, pods []corev1.Pod) string {
@@ -51,7 +54,7 @@ func onNode(text string, pod *corev1.Pod) string {
 	if pod.Spec.NodeName == "" {
 		return cut(text, maxDetail)
 	}
-	node := fmt.Sprintf(" (node %s)", clean(pod.Spec.NodeName))
+	node := fmt.Sprintf(" (node %s)", cut(clean(pod.Spec.NodeName), maxNodeName))
 	return cut(text, maxDetail-len(node)) + node
 }
 

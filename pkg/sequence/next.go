@@ -93,16 +93,21 @@ func newPlanner(sj *v1alpha1.SequentialJob, jobs []*batchv1.Job, now time.Time) 
 }
 
 func (p *planner) run() {
-	if Finished(&p.plan.Status) && !p.resume() {
+	switch {
+	case !Finished(&p.plan.Status):
+		p.adoptActiveTime()
+		for p.advance() {
+		}
+		p.noteSpecChange()
+		p.summarise()
+	case p.resume():
+		p.summarise()
+	default:
 		p.observeGeneration()
+	}
+	if Finished(&p.plan.Status) {
 		p.expire()
-		return
 	}
-	p.adoptActiveTime()
-	for p.advance() {
-	}
-	p.noteSpecChange()
-	p.summarise()
 }
 
 func (p *planner) emit(event Event) {

@@ -1,0 +1,104 @@
+//go:build integration
+
+package controller_test
+
+import (
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+)
+
+// What keeps pods from being created or placed. What keeps containers from starting needs a real node: see the e2e tests.
+func TestIntegrationAStepWithoutAPodSaysWhy(t *testing.T) {
+	for name, tc := range map[string]struct {
+		labels map[string]string
+		set    func(*cluster, *v1alpha1.SequentialJob)
+		want   string
+	}{
+		"unschedulable": {
+			set: func(_ *cluster, sj *v1alpha1.SequentialJob) {
+				sj.Spec.Template.Spec.NodeSelector = map[string]string{"example.com/no-such-node": "true"}
+			},
+			want: "Unschedulable: 0/1 nodes are available",
+		},
+		"missing PersistentVolumeClaim": {
+			set: func(_ *cluster, sj *v1alpha1.SequentialJob) {
+				sj.Spec.Template.Spec.Volumes = []corev1.Volume{{Name: "data", VolumeSource: corev1.VolumeSource{
+					PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: "nowhere"},
+				}}}
+			},
+			want: `persistentvolumeclaim "nowhere" not found`,
+		},
+		"missing ServiceAccount": {
+			set:  func(_ *cluster, sj *v1alpha1.SequentialJob) { sj.Spec.Template.Spec.ServiceAccountName = "nobody" },
+			want: `FailedCreate: Error creating: pods "etl-0-" is forbidden: error looking up service account`,
+		},
+		"quota of pods": {
+			set: func(c *cluster, _ *v1alpha1.SequentialJob) {
+				c.createQuota(corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")})
+			},
+			want: `FailedCreate: Error creating: pods "etl-0-*" is forbidden: exceeded quota`,
+		},
+		"LimitRange": {
+			set: func(c *cluster, sj *v1alpha1.SequentialJob) {
+				limits := &corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Name: "small"}, Spec: corev1.LimitRangeSpec{
+					Limits: []corev1.LimitRangeItem{{Type: corev1.LimitTypeContainer, Max: corev1.ResourceList{
+						corev1.ResourceMemory: resource.MustParse("10Mi")}}},
+				}}
+				_, err := c.kube.CoreV1().LimitRanges(c.ns).Create(c.t.Context(), limits, metav1.CreateOptions{})
+				must(c.t, err)
+				sj.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: resource.MustParse("1Gi")}
+			},
+			want: "maximum memory usage per Container is 10Mi",
+		},
+		"PodSecurity": {
+			labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
+			set:    func(*cluster, *v1alpha1.SequentialJob) {},
+			want:   `FailedCreate: Error creating: pods "etl-0-*" is forbidden: violates PodSecurity "restricted:latest"`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := newClusterLabelled(t, tc.labels)
+			c.startController()
+			sj := newSequence("etl", "extract", "load")
+			tc.set(c, sj)
+			c.create(sj)
+			c.waitForMessage("etl", v1alpha1.ReasonPodNotStarted, tc.want)
+			if described := c.kubectl("describe", "sequentialjob", "etl"); !strings.Contains(described, tc.want) {
+				t.Errorf("kubectl describe does not say %q:\n%s", tc.want, described)
+			}
+		})
+	}
+}
+
+func (c *cluster) createQuota(hard corev1.ResourceList) {
+	c.t.Helper()
+	_, err := c.kube.CoreV1().ResourceQuotas(c.ns).Create(c.t.Context(),
+		&corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "few"}, Spec: corev1.ResourceQuotaSpec{Hard: hard}}, metav1.CreateOptions{})
+	must(c.t, err)
+}
+
+func TestIntegrationAStuckStepGoesOnOnceTheCauseIsGone(t *testing.T) {
+	c := newCluster(t)
+	c.startController()
+	c.createQuota(corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")})
+	c.create(newSequence("etl", "extract", "load"))
+	c.waitForMessage("etl", v1alpha1.ReasonPodNotStarted, "exceeded quota")
+	must(t, c.kube.CoreV1().ResourceQuotas(c.ns).Delete(t.Context(), "few", metav1.DeleteOptions{}))
+	c.waitForPhase("etl", v1alpha1.SequentialJobCompleted)
+	stuck := 0
+	for event, count := range c.events("etl") {
+		if strings.HasPrefix(event, v1alpha1.ReasonPodNotStarted) {
+			stuck += count
+		}
+	}
+	if stuck != 1 {
+		t.Errorf("%d events tell of the same cause, want 1: %v", stuck, c.events("etl"))
+	}
+	c.jobs.want("etl-0", "etl-1")
+}
