@@ -166,7 +166,7 @@ func (p *planner) startNext(index int) bool {
 		return true
 	case p.isSuspended():
 		p.pauseBefore(index)
-	case p.outOfTime():
+	case p.outOfTime() && !p.runs(name):
 		p.failForTime(index)
 	default:
 		p.goOn()
@@ -234,8 +234,9 @@ func (p *planner) start(index int, job *batchv1.Job) {
 func (p *planner) follow(index int, step *v1alpha1.StepStatus) bool {
 	job := p.byUID[step.JobUID]
 	if job == nil {
-		// The next step's Job was only created because this one was Complete: that is proof enough.
-		if next := p.startedAs(index + 1); next != nil {
+		// The next step's Job, whatever became of that step since, was only created because this one was Complete: that is
+		// proof enough.
+		if next := p.byName[JobName(p.sj, index+1, 0)]; next != nil {
 			p.completeStep(index, step, next.CreationTimestamp)
 			return true
 		}

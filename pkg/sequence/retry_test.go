@@ -42,8 +42,8 @@ func TestAFailedStepIsRetriedWithinTheBudget(t *testing.T) {
 	if step.Retries != 2 || s.sj.Status.Progress.Retries != 2 || step.JobName != "etl-1-r2" || step.Message != "" || step.CompletionTime != nil {
 		t.Errorf("step %+v, progress %+v", step, s.sj.Status.Progress)
 	}
-	s.end("etl-1-r2", failed).want("Failed", "False BackoffLimitExceeded: Job 1 (load) failed: "+backoff).
-		wantEvents("JobFailed: Job 1 (load) failed: " + backoff)
+	s.end("etl-1-r2", failed).want("Failed", "False BackoffLimitExceeded: Job 1 (load) failed again as etl-1-r2: "+backoff).
+		wantEvents("JobFailed: Job 1 (load) failed again as etl-1-r2: " + backoff)
 }
 
 func TestTheBudgetIsThatOfTheWholeSequence(t *testing.T) {
@@ -133,7 +133,7 @@ func TestLoweringRetriesDoesNotTakeBackWhatWasGranted(t *testing.T) {
 	failed(s.job("etl-0"))
 	s.sj.Status = sequence.Next(s.sj, s.jobs, s.now).Status
 	s.edit(retries(0)).wantJobs("etl-0", "etl-0-r1").end("etl-0-r1", failed).
-		want("Failed", "False BackoffLimitExceeded: Job 0 (extract) failed: "+backoff)
+		want("Failed", "False BackoffLimitExceeded: Job 0 (extract) failed again as etl-0-r1: "+backoff)
 }
 
 func TestARetryThatIsSuspendedWaits(t *testing.T) {

@@ -111,7 +111,11 @@ func (p *planner) failStep(index int, step *v1alpha1.StepStatus, reason, detail 
 	if step.CompletionTime == nil {
 		step.CompletionTime = p.now.DeepCopy()
 	}
-	message := fmt.Sprintf("Job %d (%s) failed: %s", index, step.Name, step.Message)
+	again := ""
+	if step.Retries > 0 {
+		again = " again as " + step.JobName
+	}
+	message := fmt.Sprintf("Job %d (%s) failed%s: %s", index, step.Name, again, step.Message)
 	if reason == v1alpha1.ReasonDeadlineExceeded {
 		p.emit(warning(v1alpha1.ReasonDeadlineExceeded, message))
 	} else {
