@@ -54,7 +54,7 @@ func TestWithoutADeadlineJobsHaveNone(t *testing.T) {
 
 func TestTimeSpentSuspendedDoesNotCount(t *testing.T) {
 	s := within(100, "extract", "load")(t)
-	s.after(40 * time.Second).edit(suspend).after(time.Hour).edit(resume).wantDeadline("etl-0", 60)
+	s.after(40*time.Second).edit(suspend).after(time.Hour).edit(resume).wantDeadline("etl-0", 60)
 	s.after(10*time.Second).end("etl-0", complete).wantDeadline("etl-1", 50)
 	// Between two steps, and by a queue.
 	s.job("etl-1").Spec.Suspend = new(true)
@@ -138,7 +138,7 @@ func TestAClockThatIsSetBackCostsNoTime(t *testing.T) {
 func TestASequenceOfAnOlderVersionCountsFromItsStart(t *testing.T) {
 	s := tell(t, "extract").work()
 	s.sj.Status.ActiveSince = nil
-	s.after(30 * time.Second).edit(deadline(100)).wantDeadline("etl-0", 100)
+	s.after(30*time.Second).edit(deadline(100)).wantDeadline("etl-0", 100)
 	s.after(10*time.Second).end("etl-0", failed).after(time.Hour)
 	if s.sj.Status.ActiveSeconds != 40 {
 		t.Errorf("activeSeconds %d, want 40", s.sj.Status.ActiveSeconds)

@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 )
 
@@ -16,6 +17,18 @@ const maxDetail = 1024
 
 // maxNodeName is the longest name, in bytes, that a node can have.
 const maxNodeName = 253
+
+// describeFailure says more about a failed Job than its reason.
+func (p *planner) describeFailure(failed *batchv1.JobCondition) string {
+	switch {
+	case failed.Reason == batchv1.JobReasonDeadlineExceeded && p.sj.Spec.ActiveDeadlineSeconds != nil:
+		return p.describeTimeout()
+	case p.failureDetail != "":
+		return p.failureDetail
+	default:
+		return clean(failed.Message)
+	}
+}
 
 // FailureDetail says in one line how the container of a step failed: exit code, reason or signal, termination message and
 // node. The latest failure counts. It returns "" if the pods do not tell.

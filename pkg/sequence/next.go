@@ -262,18 +262,6 @@ func (p *planner) follow(index int, step *v1alpha1.StepStatus) bool {
 	return false
 }
 
-// describeFailure says more about a failed Job than its reason.
-func (p *planner) describeFailure(failed *batchv1.JobCondition) string {
-	switch {
-	case failed.Reason == batchv1.JobReasonDeadlineExceeded && p.sj.Spec.ActiveDeadlineSeconds != nil:
-		return p.describeTimeout()
-	case p.failureDetail != "":
-		return p.failureDetail
-	default:
-		return clean(failed.Message)
-	}
-}
-
 func (p *planner) completeStep(index int, step *v1alpha1.StepStatus, ended metav1.Time) {
 	step.State = v1alpha1.StepCompleted
 	step.CompletionTime = ended.DeepCopy()
