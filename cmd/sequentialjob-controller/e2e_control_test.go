@@ -118,15 +118,15 @@ func TestE2ESuspendStopsTheRunningPodAndResumeRunsOnlyThatStepAgain(t *testing.T
 	for i := range sj.Spec.Containers {
 		sj.Spec.Containers[i].VolumeMounts = []corev1.VolumeMount{{Name: "data", MountPath: "/data"}}
 	}
-	sj = c.create(sj)
+	c.create(sj)
 	log := func() string {
 		out, err := os.ReadFile(filepath.Join(dir, "log"))
 		if err != nil && !os.IsNotExist(err) {
 			t.Fatal(err)
 		}
-		return strings.ReplaceAll(string(out), "\n", " ")
+		return strings.ReplaceAll(string(out), "\n", ",")
 	}
-	c.eventually("the second step to run", func(context.Context) (bool, error) { return log() == "first second ", nil })
+	c.eventually("the second step to run", func(context.Context) (bool, error) { return log() == "first,second,", nil })
 	c.patch("pause", `{"spec":{"suspend":true}}`)
 	c.waitForDescription("pause", "Job 1 (step-1) is suspended by spec.suspend")
 	c.eventually("its pod to be gone", func(ctx context.Context) (bool, error) {
@@ -134,12 +134,12 @@ func TestE2ESuspendStopsTheRunningPodAndResumeRunsOnlyThatStepAgain(t *testing.T
 		return err == nil && len(pods.Items) == 0, err
 	})
 	c.patch("pause", `{"spec":{"suspend":false}}`)
-	c.eventually("the second step to run again", func(context.Context) (bool, error) { return log() == "first second second ", nil })
+	c.eventually("the second step to run again", func(context.Context) (bool, error) { return log() == "first,second,second,", nil })
 	if err := os.WriteFile(filepath.Join(dir, "go"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	c.mustComplete("pause")
-	if got := log(); got != "first second second third " {
+	if got := log(); got != "first,second,second,third," {
 		t.Errorf("the steps ran in this order: %s", got)
 	}
 }

@@ -86,7 +86,7 @@ func TestIntegrationACompleteJobThatIsDeletedUnseenIsNotRunAgain(t *testing.T) {
 func TestIntegrationAForeignJobWithOurLabelsIsLeftAlone(t *testing.T) {
 	c := newByHandCluster(t)
 	c.startController()
-	sj := c.create(newSequence("etl", "extract", "load"))
+	c.create(newSequence("etl", "extract", "load"))
 	first := c.waitForRunning("etl", 0)
 	foreign := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: "etl-1", Labels: map[string]string{}}}
 	for key, value := range first.Labels {
@@ -100,7 +100,7 @@ func TestIntegrationAForeignJobWithOurLabelsIsLeftAlone(t *testing.T) {
 	must(t, err)
 	c.endJob("etl-1", batchv1.JobComplete, "")
 	c.endJob("etl-0", batchv1.JobComplete, "")
-	sj = c.waitForReason("etl", v1alpha1.ReasonJobNameConflict)
+	sj := c.waitForReason("etl", v1alpha1.ReasonJobNameConflict)
 	if len(sj.Status.Steps) != 1 {
 		t.Errorf("steps %+v", sj.Status.Steps)
 	}

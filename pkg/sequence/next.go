@@ -216,7 +216,7 @@ func (p *planner) start(index int, job *batchv1.Job) {
 	status.Steps = append(status.Steps[:index:index], step)
 	message := fmt.Sprintf("Started job %d", index)
 	if step.Retries > 0 {
-		message += fmt.Sprintf(" again as %s", job.Name)
+		message += " again as " + job.Name
 	}
 	p.activate(created)
 	if !p.isSuspended() {

@@ -119,6 +119,22 @@ func TestAStepWhoseJobWasDeletedIsRetriedOnlyOnceItsPodsHaveEnded(t *testing.T) 
 	}
 }
 
+func TestAJobThatIsGoneCountsAsDeletedWhateverElseHappened(t *testing.T) {
+	const deleted = "False JobDeleted: Job 0 (extract) failed: JobDeleted: Job etl-0 was deleted before it was seen to end"
+	for name, meanwhile := range map[string]func(*story){
+		"nothing":     func(*story) {},
+		"suspended":   func(s *story) { s.sj.Spec.Suspend = new(true) },
+		"out of time": func(s *story) { s.after(time.Hour).sj.Spec.ActiveDeadlineSeconds = new(int64(1)) },
+		"edited":      func(s *story) { s.sj.Spec.Containers[1].Name, s.sj.Generation = "other", 2 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := tell(t, "extract", "load").work()
+			meanwhile(s)
+			s.remove("etl-0").want("Failed", deleted).wantJobs()
+		})
+	}
+}
+
 func TestAFirstStartNeedNotWaitForPods(t *testing.T) {
 	if plan := sequence.Next(newSequence("extract"), nil, now); plan.Create == nil || plan.AfterPods {
 		t.Errorf("plan %+v", plan)
@@ -150,7 +166,7 @@ func TestAnInvalidSequenceGoesOnOnceItIsMended(t *testing.T) {
 	s := tell(t, "extract", "load")
 	s.sj.Status = plan.Status
 	s.sj.Spec.Retries = new(int32(1))
-	s.work().wantJobs().want("Failed", "False InvalidSpec: InvalidSpec: spec.containers[1].image: wrong")
+	s.work().wantJobs().want("Failed", "False InvalidSpec: "+"InvalidSpec: spec.containers[1].image: wrong")
 	s.edit(func(spec *v1alpha1.SequentialJobSpec) { spec.Containers[1].Image = "right" }).wantJobs("etl-0").
 		wantEvents("Retrying: Retrying job 0 (extract), retry 1 of 1", "JobStarted: Started job 0")
 	s.end("etl-0", complete).end("etl-1", complete).want("Completed", "False Completed: All 2 steps completed successfully")

@@ -74,7 +74,7 @@ type SequentialJobSpec struct {
 	// step's own Job) and no further step starts. Set back to false, the sequence goes on with the same step; completed
 	// steps are not run again. Unset means false.
 	// +optional
-	Suspend *bool `json:"suspend,omitempty"`
+	Suspend *bool `json:"suspend,omitempty"` //nolint:kubeapilinter // a boolean, as in a Job
 
 	// retries is how often, over the whole sequence, a step that failed is started again, at once and in a new Job named
 	// `<name>-<index>-r<n>`; completed steps are never run again. 0 to 1000; unset means 0.
