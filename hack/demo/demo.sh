@@ -195,6 +195,7 @@ check_failure() {
   local message
   heading "Is all of it right?"
   message=$(field sequentialjob failing-step '{.status.conditions[?(@.type=="Failed")].message}')
+  message=${message% (node *)}
   check "the phase is Failed" "$(field sequentialjob failing-step '{.status.phase}')" Failed
   check "the condition Failed is True" \
     "$(field sequentialjob failing-step '{.status.conditions[?(@.type=="Failed")].status}')" True
@@ -206,12 +207,36 @@ check_failure() {
   check "the third step was never started" "$(k get job failing-step-2 --ignore-not-found -o name)" ""
 }
 
+# The mistake was an emptyDir, which lives as long as its pod; the claim has what the pipeline before left there.
+mend='{"spec":{"retries":1,"template":{"spec":{"volumes":[{"name":"data","persistentVolumeClaim":{"claimName":"pipeline-data"}}]}}}}'
+
+run_resume() {
+  heading "Mended, and given one retry, it goes on with the step that failed"
+  show patch sequentialjob failing-step --type=merge --patch "$mend"
+  show wait sequentialjob/failing-step --for=condition=Available --timeout=120s ||
+    give_up "failing-step did not complete within 120 s" sequentialjob/failing-step
+  show get sequentialjob failing-step
+  show get jobs -l batch.example.com/sequentialjob-name=failing-step
+}
+
+check_resume() {
+  heading "Is all of it right?"
+  check "the phase is Completed" "$(field sequentialjob failing-step '{.status.phase}')" Completed
+  check "the failed step ran again in a Job of its own, the completed one did not" \
+    "$(k get jobs -l batch.example.com/sequentialjob-name=failing-step -o name | sort | tr '\n' ' ')" \
+    "job.batch/failing-step-0 job.batch/failing-step-1 job.batch/failing-step-1-r1 job.batch/failing-step-2 "
+  check "an event tells of the retry" \
+    "$(k describe sequentialjob failing-step | sed '1,/^Events:/d' | grep -c 'Normal *Retrying' || true)" 1
+}
+
 main() {
   prepare
   run_pipeline
   check_pipeline
   run_failure
   check_failure
+  run_resume
+  check_resume
   if [[ $failures -gt 0 ]]; then
     printf '\n%s of %s checks are NOT OK.\n' "$failures" "$checks"
     exit 1
