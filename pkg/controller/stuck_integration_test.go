@@ -3,9 +3,12 @@
 package controller_test
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
 
+	admissionv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -56,6 +59,10 @@ func TestIntegrationAStepWithoutAPodSaysWhy(t *testing.T) {
 			},
 			want: "maximum memory usage per Container is 10Mi",
 		},
+		"admission policy": {
+			set:  func(c *cluster, _ *v1alpha1.SequentialJob) { c.refusePods("no pods on Sundays") },
+			want: "no pods on Sundays",
+		},
 		"PodSecurity": {
 			labels: map[string]string{"pod-security.kubernetes.io/enforce": "restricted"},
 			set:    func(*cluster, *v1alpha1.SequentialJob) {},
@@ -74,6 +81,46 @@ func TestIntegrationAStepWithoutAPodSaysWhy(t *testing.T) {
 			}
 		})
 	}
+}
+
+// refusePods makes the API server refuse every pod of the namespace, as an admission webhook would.
+func (c *cluster) refusePods(message string) {
+	c.t.Helper()
+	inNamespace := &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: c.ns}}
+	policies := c.kube.AdmissionregistrationV1().ValidatingAdmissionPolicies()
+	bindings := c.kube.AdmissionregistrationV1().ValidatingAdmissionPolicyBindings()
+	_, err := policies.Create(c.t.Context(), &admissionv1.ValidatingAdmissionPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: c.ns},
+		Spec: admissionv1.ValidatingAdmissionPolicySpec{
+			MatchConstraints: &admissionv1.MatchResources{
+				NamespaceSelector: inNamespace,
+				ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
+					Operations: []admissionv1.OperationType{admissionv1.Create},
+					Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
+				}}},
+			},
+			Validations: []admissionv1.Validation{{Expression: "false", Message: message}},
+		},
+	}, metav1.CreateOptions{})
+	must(c.t, err)
+	_, err = bindings.Create(c.t.Context(), &admissionv1.ValidatingAdmissionPolicyBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: c.ns},
+		Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
+			PolicyName: c.ns, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
+		},
+	}, metav1.CreateOptions{})
+	must(c.t, err)
+	c.t.Cleanup(func() {
+		if err := errors.Join(bindings.Delete(context.Background(), c.ns, metav1.DeleteOptions{}),
+			policies.Delete(context.Background(), c.ns, metav1.DeleteOptions{})); err != nil {
+			c.t.Error(err)
+		}
+	})
+	probe := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "probe"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "i"}}}}
+	c.eventually("the policy to be in force", func(ctx context.Context) (bool, error) {
+		_, err := c.kube.CoreV1().Pods(c.ns).Create(ctx, probe, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		return err != nil && strings.Contains(err.Error(), message), nil
+	})
 }
 
 func (c *cluster) createQuota(hard corev1.ResourceList) {
