@@ -103,7 +103,8 @@ func (c *Controller) deleteExpired(ctx context.Context, sj *v1alpha1.SequentialJ
 	if err != nil {
 		return fmt.Errorf("read: %w", err)
 	}
-	if live.UID != sj.UID || !live.DeletionTimestamp.IsZero() || !sequence.Next(live, nil, c.now()).Expired {
+	if live.UID != sj.UID || !live.DeletionTimestamp.IsZero() || !sequence.Finished(&live.Status) ||
+		!sequence.Next(live, nil, c.now()).Expired {
 		return nil // the cache will tell, and it is looked at again
 	}
 	background := metav1.DeletePropagationBackground

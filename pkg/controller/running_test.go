@@ -259,3 +259,40 @@ func TestAPanicStaysWithItsObject(t *testing.T) {
 		t.Errorf("tried again %d times, want 1", n)
 	}
 }
+
+// Two controllers: the other has created the next step's Job and not recorded it yet, the user deletes the complete one, and
+// this cache knows neither.
+func TestAStepIsNotLostIfTheNextOnesJobExistsThatTheCacheLacks(t *testing.T) {
+	sj := newSequence("extract", "load")
+	sj.Spec.Retries = new(int32(1))
+	w := newSyncWorld(t, sj)
+	w.settle()
+	w.endJob("etl-0", batchv1.JobComplete, "")
+	next := jobOf(sj, 1)
+	must(t, w.kube.Tracker().Add(next))
+	must(t, w.kube.Tracker().Delete(jobs, namespace, "etl-0"))
+	must(t, w.jobs.Replace(nil, ""))
+	must(t, w.sync())
+	steps := w.stored().Status.Steps
+	if len(steps) != 2 || steps[0].State != v1alpha1.StepCompleted || steps[1].JobUID != next.UID {
+		t.Errorf("steps %+v", steps)
+	}
+}
+
+// As above, but the failure was recorded before the Job of the next step came to be.
+func TestARetryIsNotMadeIfTheNextStepsJobExistsThatTheCacheLacks(t *testing.T) {
+	sj := newSequence("extract", "load")
+	sj.Spec.Retries = new(int32(1))
+	w := newSyncWorld(t, sj)
+	w.settle()
+	must(t, w.kube.Tracker().Delete(jobs, namespace, "etl-0"))
+	must(t, w.syncFresh())
+	must(t, w.kube.Tracker().Add(jobOf(sj, 1)))
+	w.settle()
+	if steps := w.stored().Status.Steps; len(steps) != 2 || steps[0].State != v1alpha1.StepCompleted {
+		t.Errorf("steps %+v", steps)
+	}
+	if _, err := w.kube.Tracker().Get(jobs, namespace, "etl-0-r1"); !apierrors.IsNotFound(err) {
+		t.Errorf("the complete step is run again: %v", err)
+	}
+}

@@ -10,6 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
@@ -33,11 +35,10 @@ func (c *Controller) sync(ctx context.Context, name cache.ObjectName) error {
 	if !sj.DeletionTimestamp.IsZero() {
 		return c.cleanUp(ctx, sj)
 	}
-	jobs, err := c.jobsOf(ctx, sj)
+	plan, jobs, err := c.decide(ctx, sj)
 	if err != nil {
 		return err
 	}
-	plan := sequence.Next(sj, jobs, c.now())
 	if plan.Create == nil {
 		return c.record(ctx, sj, jobs, plan)
 	}
@@ -58,11 +59,10 @@ func (c *Controller) startStep(ctx context.Context, name cache.ObjectName) error
 	if !sj.DeletionTimestamp.IsZero() {
 		return c.cleanUp(ctx, sj)
 	}
-	jobs, err := c.jobsOf(ctx, sj)
+	plan, jobs, err := c.decide(ctx, sj)
 	if err != nil {
 		return err
 	}
-	plan := sequence.Next(sj, jobs, c.now())
 	if plan.Create == nil {
 		return c.record(ctx, sj, jobs, plan)
 	}
@@ -87,36 +87,66 @@ func (c *Controller) startStep(ctx context.Context, name cache.ObjectName) error
 	return c.createJob(ctx, sj, jobs, plan)
 }
 
-// jobsOf returns the Jobs of a SequentialJob. Two of them are read live if the cache alone would decide: the running step's,
-// because only the API server can tell a Job that is gone from one that has not arrived here yet, and one that has the
-// name of the next step's and is not recorded, because it may have been replaced meanwhile. If the latter is gone the
-// cached one stands: it proves that the step was started.
-func (c *Controller) jobsOf(ctx context.Context, sj *v1alpha1.SequentialJob) ([]*batchv1.Job, error) {
+// decide gathers the Jobs of a SequentialJob and plans. Some Jobs are read live, where the cache alone would decide:
+//   - that of the running step if it is not cached, because only the API server can tell a Job that is gone from one that
+//     has not arrived here yet;
+//   - one that has the name of the next and is not recorded, because it may have been replaced meanwhile. If it is gone the
+//     cached one stands: it proves that the step was started;
+//   - those that the plan takes for absent.
+func (c *Controller) decide(ctx context.Context, sj *v1alpha1.SequentialJob) (sequence.Plan, []*batchv1.Job, error) {
 	cached, err := c.jobs.ByTypedIndex(ownerIndex, string(sj.UID))
 	if err != nil {
-		return nil, fmt.Errorf("list Jobs from cache: %w", err)
+		return sequence.Plan{}, nil, fmt.Errorf("list Jobs from cache: %w", err)
 	}
-	jobs := slices.Clone(cached)
-	if sequence.Finished(&sj.Status) {
-		return jobs, nil
-	}
-	next := sequence.NextJobName(sj)
-	if i := slices.IndexFunc(jobs, func(job *batchv1.Job) bool { return job.Name == next }); i >= 0 {
-		if live, err := c.readJob(ctx, sj.Namespace, next); err != nil {
-			return nil, err
-		} else if live != nil {
-			jobs[i] = live
+	jobs := &known{c: c, namespace: sj.Namespace, jobs: slices.Clone(cached)}
+	if !sequence.Finished(&sj.Status) {
+		if next := sequence.NextJobName(sj); jobs.has(next) {
+			jobs.read(ctx, next)
+		}
+		if step := runningStep(sj); step != nil && !jobs.hasUID(step.JobUID) {
+			jobs.read(ctx, step.JobName)
 		}
 	}
-	step := runningStep(sj)
-	if step == nil || slices.ContainsFunc(jobs, func(job *batchv1.Job) bool { return job.UID == step.JobUID }) {
-		return jobs, nil
+	now, asked := c.now(), sets.New[string]()
+	plan := sequence.Next(sj, jobs.jobs, now)
+	for !asked.HasAll(plan.Absent...) && jobs.err == nil {
+		for _, name := range plan.Absent {
+			jobs.read(ctx, name)
+		}
+		asked.Insert(plan.Absent...)
+		plan = sequence.Next(sj, jobs.jobs, now)
 	}
-	live, err := c.readJob(ctx, sj.Namespace, step.JobName)
-	if err != nil || live == nil {
-		return jobs, err
+	return plan, jobs.jobs, jobs.err
+}
+
+// known are the Jobs that are known of one SequentialJob.
+type known struct {
+	c         *Controller
+	namespace string
+	jobs      []*batchv1.Job
+	// err is the first error of a read. No decision may be made after it.
+	err error
+}
+
+func (k *known) has(name string) bool {
+	return slices.ContainsFunc(k.jobs, func(job *batchv1.Job) bool { return job.Name == name })
+}
+
+func (k *known) hasUID(uid types.UID) bool {
+	return slices.ContainsFunc(k.jobs, func(job *batchv1.Job) bool { return job.UID == uid })
+}
+
+// read gets a Job live; it takes the place of a cached one of that name.
+func (k *known) read(ctx context.Context, name string) {
+	if k.err != nil {
+		return
 	}
-	return append(jobs, live), nil
+	live, err := k.c.readJob(ctx, k.namespace, name)
+	if k.err = err; live == nil {
+		return
+	}
+	k.jobs = slices.DeleteFunc(k.jobs, func(job *batchv1.Job) bool { return job.Name == name })
+	k.jobs = append(k.jobs, live)
 }
 
 // readJob returns a Job as the API server has it, or nil if there is none of that name.

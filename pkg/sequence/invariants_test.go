@@ -2,63 +2,140 @@ package sequence_test
 
 import (
 	"fmt"
+	"reflect"
 	"strconv"
+	"time"
 
-	"github.com/google/go-cmp/cmp"
 	batchv1 "k8s.io/api/batch/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 	"github.com/example/sequential-job-operator/pkg/sequence"
 )
 
-// checkCreate holds a Job that a controller creates against the promises of the product.
-func (w *world) checkCreate(job *batchv1.Job) {
-	owner := metav1.GetControllerOf(job).UID
+// checkCreate holds a Job that a controller creates, having read the SequentialJob like that, against the promises of the
+// product.
+func (w *world) checkCreate(seen *v1alpha1.SequentialJob, job *batchv1.Job) {
 	index, err := strconv.Atoi(job.Labels[v1alpha1.StepIndexLabel])
 	if err != nil {
 		w.problem("Job %s carries no index: %v", job.Name, err)
 	}
-	if live := w.sj != nil && w.sj.UID == owner && w.sj.DeletionTimestamp.IsZero(); !live && !w.deletedMeanwhile {
-		w.problem("Job %s was created after its SequentialJob was deleted", job.Name)
+	// One that is deleted at that very moment is not gone before this Job is.
+	if w.sj == nil || w.sj.UID != seen.UID || !seen.DeletionTimestamp.IsZero() {
+		w.problem("Job %s is created after its SequentialJob was deleted", job.Name)
 	}
-	if w.failed[owner] && !w.lost[owner] {
-		w.problem("Job %s was created after its SequentialJob failed", job.Name)
+	if ptr.Deref(seen.Spec.Suspend, false) {
+		w.problem("Job %s is created while spec.suspend is true", job.Name)
 	}
-	for _, other := range w.owned(owner) {
+	if sequence.Finished(&seen.Status) {
+		w.problem("Job %s is created after its sequence ended", job.Name)
+	}
+	for _, other := range controlled(w.jobs, seen.UID) {
 		if !hasEnded(other) {
-			w.problem("Job %s was created while %s runs", job.Name, other.Name)
+			w.problem("Job %s is created while Job %s runs", job.Name, other.Name)
 		}
 	}
-	before := index == 0
-	for _, record := range w.ledger {
-		if record.owner != owner {
+	for uid, owner := range w.left {
+		if owner == seen.UID {
+			w.problem("Job %s is created while a pod of Job %s runs", job.Name, w.ledger[uid].name)
+		}
+	}
+	record := jobRecord{owner: seen.UID, name: job.Name, index: index, step: job.Spec.Template.Spec.Containers[0].Name}
+	if record.retry = w.checkAttempt(&record); record.retry > 0 {
+		w.checkGranted(&record)
+	}
+	if want := sequence.JobName(seen, index, record.retry); record.name != want {
+		w.problem("the next Job of step %d is %s, want %s", index, record.name, want)
+	}
+	w.ledger[job.UID] = record
+}
+
+// checkAttempt holds a Job against those that were created before it, and returns which retry of its step it is.
+func (w *world) checkAttempt(job *jobRecord) int32 {
+	retry, before := int32(0), job.index == 0
+	for uid, other := range w.ledger {
+		before = before || (other.owner == job.owner && other.index == job.index-1 && other.complete)
+		// Users are told to delete the Job of a step that was edited away just as it started.
+		editedAway := !other.recorded && other.step != job.step
+		if other.owner != job.owner || other.index != job.index || editedAway {
 			continue
 		}
-		if record.index == index && !record.deleted {
-			w.problem("step %d was started a second time", index)
+		retry = max(retry, other.retry+1)
+		exists := w.jobs[other.name] != nil && w.jobs[other.name].UID == uid
+		switch {
+		case other.name == job.name:
+			w.problem("Job %s is created a second time", job.name)
+		case other.done:
+			w.problem("step %d is started again although it is recorded as complete", job.index)
+		case exists && !other.failed:
+			w.problem("step %d is started again although Job %s did not fail", job.index, other.name)
 		}
-		before = before || (record.index == index-1 && record.complete)
 	}
 	if !before {
-		w.problem("step %d was started before step %d was complete", index, index-1)
+		w.problem("step %d is started before step %d was complete", job.index, job.index-1)
 	}
-	w.ledger[job.UID] = jobRecord{owner: owner, index: index, step: job.Spec.Template.Spec.Containers[0].Name}
+	return retry
+}
+
+// checkGranted counts the Jobs of steps that were started again.
+func (w *world) checkGranted(job *jobRecord) {
+	created := int32(1)
+	for _, other := range w.ledger {
+		if other.owner == job.owner && other.retry > 0 {
+			created++
+		}
+	}
+	if w.sj != nil && w.sj.UID == job.owner && created > granted(&w.sj.Status) {
+		w.problem("Job %s is created: steps were started again %d times, and %d were granted", job.name, created, granted(&w.sj.Status))
+	}
+}
+
+func granted(status *v1alpha1.SequentialJobStatus) int32 {
+	if status.Progress == nil {
+		return 0
+	}
+	return status.Progress.Retries
+}
+
+// startedAgain is how often the steps were.
+func startedAgain(status *v1alpha1.SequentialJobStatus) int32 {
+	var sum int32
+	for i := range status.Steps {
+		sum += status.Steps[i].Retries
+	}
+	return sum
+}
+
+// checkChange holds a change of the running step's Job against the promises of the product.
+func (w *world) checkChange(job *batchv1.Job, change *sequence.JobChange) {
+	record, ours := w.ledger[job.UID]
+	switch {
+	case !ours:
+		w.problem("Job %s is changed, and was never ours", job.Name)
+	case hasEnded(job):
+		w.problem("Job %s is changed after its end", job.Name)
+	case record.queued && !change.Suspend:
+		w.problem("Job %s is resumed, which a queue has suspended", job.Name)
+	case record.queued && change.SuspendedByUs:
+		w.problem("Job %s is marked as suspended by us, and a queue did it", job.Name)
+	}
+}
+
+// checkExpired holds the deletion of the SequentialJob for its age against what it asks for.
+func (w *world) checkExpired() {
+	ttl, ended := w.sj.Spec.TTLSecondsAfterFinished, w.sj.Status.CompletionTime
+	if !sequence.Finished(&w.sj.Status) || ttl == nil || ended == nil || ended.Add(time.Duration(*ttl)*time.Second).After(w.clock) {
+		w.problem("the SequentialJob is deleted for its age in phase %s, ttl %v, ended %v", w.sj.Status.Phase, ttl, ended)
+	}
 }
 
 // checkStatus holds a status that a controller stores against the one before it and against the Jobs.
-func (w *world) checkStatus(before, after *v1alpha1.SequentialJob) {
-	was, is := before.Status, after.Status
-	if sequence.Finished(&was) {
-		was, is := was.DeepCopy(), is.DeepCopy()
-		for _, status := range []*v1alpha1.SequentialJobStatus{was, is} {
-			status.ObservedGeneration = 0
-			for i := range status.Conditions {
-				status.Conditions[i].ObservedGeneration = 0
-			}
-		}
-		if diff := cmp.Diff(was, is); diff != "" {
-			w.problem("the status of a finished sequence changed:\n%s", diff)
+func (w *world) checkStatus(sj *v1alpha1.SequentialJob, is *v1alpha1.SequentialJobStatus) {
+	was := &sj.Status
+	w.checkRetries(sj, is)
+	if sequence.Finished(was) && granted(was) == granted(is) {
+		if !reflect.DeepEqual(withoutGeneration(was), withoutGeneration(is)) {
+			w.problem("the status of a finished sequence changed from %+v to %+v", was, is)
 		}
 		return
 	}
@@ -66,30 +143,67 @@ func (w *world) checkStatus(before, after *v1alpha1.SequentialJob) {
 		w.problem("%d of %d recorded steps were forgotten", len(was.Steps)-len(is.Steps), len(was.Steps))
 		return
 	}
-	for i, old := range was.Steps {
-		step := is.Steps[i]
-		if step.Name != old.Name || step.JobName != old.JobName || step.JobUID != old.JobUID {
-			w.problem("recorded step %d became another: %v, was %v", i, step, old)
-		}
-		if old.State != v1alpha1.StepRunning && step.State != old.State {
-			w.problem("step %d is %s, was %s", i, step.State, old.State)
-		}
+	for i := range was.Steps {
+		w.checkStep(i, &was.Steps[i], &is.Steps[i])
 	}
-	w.checkTruth(&is)
-	w.checkConsistent(after)
+	w.checkTruth(is)
+	w.checkEnd(is)
+	w.checkConsistent(sj, is)
+}
+
+func withoutGeneration(in *v1alpha1.SequentialJobStatus) *v1alpha1.SequentialJobStatus {
+	out := in.DeepCopy()
+	out.ObservedGeneration = 0
+	for i := range out.Conditions {
+		out.Conditions[i].ObservedGeneration = 0
+	}
+	return out
+}
+
+// checkRetries says what is wrong about how often steps were, and may be, started again.
+func (w *world) checkRetries(sj *v1alpha1.SequentialJob, is *v1alpha1.SequentialJobStatus) {
+	was := &sj.Status
+	switch budget := ptr.Deref(sj.Spec.Retries, 0); {
+	case granted(is) < granted(was):
+		w.problem("%d retries were granted, and now %d", granted(was), granted(is))
+	case granted(is) > granted(was)+1:
+		w.problem("%d retries were granted at once", granted(is)-granted(was))
+	case granted(is) > granted(was) && granted(is) > budget:
+		w.problem("retry %d was granted, spec.retries is %d", granted(is), budget)
+	}
+	if startedAgain(is) > granted(was) {
+		w.problem("steps were started again %d times, and before that %d were granted", startedAgain(is), granted(was))
+	}
+}
+
+// checkStep compares what is recorded of a step with what was.
+func (w *world) checkStep(i int, was, is *v1alpha1.StepStatus) {
+	if again := is.Retries == was.Retries+1; again && was.State == v1alpha1.StepFailed {
+		if is.JobUID == was.JobUID || is.JobName == was.JobName {
+			w.problem("step %d was started again as the same Job %s", i, is.JobName)
+		}
+		return
+	}
+	if is.Name != was.Name || is.JobName != was.JobName || is.JobUID != was.JobUID || is.Retries != was.Retries {
+		w.problem("recorded step %d became another: %v, was %v", i, *is, *was)
+	}
+	if was.State != v1alpha1.StepRunning && is.State != was.State {
+		w.problem("step %d is %s, was %s", i, is.State, was.State)
+	}
 }
 
 // checkTruth compares what a status says with what really became of the Jobs.
 func (w *world) checkTruth(status *v1alpha1.SequentialJobStatus) {
 	for i, step := range status.Steps {
-		if record := w.ledger[step.JobUID]; record.step != step.Name || record.index != i {
-			w.problem("step %d (%s) is recorded with a Job that was created for step %d (%s)", i, step.Name, record.index, record.step)
+		record, known := w.ledger[step.JobUID]
+		if !known || record.step != step.Name || record.index != i || record.retry != step.Retries || record.owner != w.sj.UID {
+			w.problem("step %d (%s) is recorded with a Job that was created as %+v", i, step.Name, record)
 		}
-		job := w.jobs[step.JobName]
+		job := w.jobs[record.name]
 		exists := job != nil && job.UID == step.JobUID
 		switch step.State {
 		case v1alpha1.StepCompleted:
-			if !w.ledger[step.JobUID].complete {
+			if !record.complete {
 				w.problem("step %d is recorded as complete, its Job was not", i)
 			}
 		case v1alpha1.StepFailed:
@@ -104,83 +218,15 @@ func (w *world) checkTruth(status *v1alpha1.SequentialJobStatus) {
 	}
 }
 
-// checkConsistent says what in a stored status contradicts the rest of it.
-func (w *world) checkConsistent(sj *v1alpha1.SequentialJob) {
-	status := &sj.Status
-	var state v1alpha1.ExecutionState
-	var completed []int32
-	for i, step := range status.Steps {
-		switch step.State {
-		case v1alpha1.StepCompleted:
-			state.Succeeded++
-			completed = append(completed, int32(i)) //nolint:gosec // a handful
-		case v1alpha1.StepRunning:
-			state.Active++
-		case v1alpha1.StepFailed:
-			state.Failed++
-		}
-	}
-	if diff := cmp.Diff(&state, status.State); diff != "" {
-		w.problem("state does not fit the steps:\n%s", diff)
-	}
-	progress := status.Progress
-	if diff := cmp.Diff(completed, progress.CompletedIndices); diff != "" {
-		w.problem("completedIndices do not fit the steps:\n%s", diff)
-	}
-	if want := fmt.Sprintf("%d/%d", len(completed), len(sj.Spec.Containers)); progress.Completions != want {
-		w.problem("completions is %s, want %s", progress.Completions, want)
-	}
-	if status.ObservedGeneration != sj.Generation {
-		w.problem("observedGeneration is %d, want %d", status.ObservedGeneration, sj.Generation)
-	}
-	if ended := sequence.Finished(status); ended != (status.CompletionTime != nil) || (ended && state.Active > 0) {
-		w.problem("phase %s with completionTime %v and %d active steps", status.Phase, status.CompletionTime, state.Active)
-	}
-	if isFailed := status.Phase == v1alpha1.SequentialJobFailed; isFailed != (progress.FailedIndex != nil) ||
-		isFailed != (progress.FailureReason != "") || isFailed != (state.Failed == 1) {
-		w.problem("phase %s with progress %v and state %v", status.Phase, progress, state)
-	}
-	if status.Phase == v1alpha1.SequentialJobCompleted && len(completed) != len(sj.Spec.Containers) {
-		w.problem("Completed with %d of %d steps complete", len(completed), len(sj.Spec.Containers))
-	}
-	if (status.Phase == v1alpha1.SequentialJobPending) != (len(status.Steps) == 0) {
-		w.problem("phase %s with %d steps started", status.Phase, len(status.Steps))
-	}
-	w.checkConditions(status)
-}
-
-// checkConditions compares the conditions with the table that the documentation promises.
-func (w *world) checkConditions(status *v1alpha1.SequentialJobStatus) {
-	underWay := map[string]metav1.ConditionStatus{"Available": "False", "Progressing": "True", "Failed": "False", "Reconciling": "True"}
-	want := map[v1alpha1.SequentialJobPhase]map[string]metav1.ConditionStatus{
-		"Pending":   underWay,
-		"Running":   underWay,
-		"Suspended": {"Available": "False", "Progressing": "False", "Failed": "False"},
-		"Completed": {"Available": "True", "Progressing": "False", "Failed": "False"},
-		"Failed":    {"Available": "False", "Progressing": "False", "Failed": "True", "Stalled": "True"},
-	}[status.Phase]
-	got := map[string]metav1.ConditionStatus{}
-	for _, c := range status.Conditions {
-		got[c.Type] = c.Status
-		if c.ObservedGeneration != status.ObservedGeneration {
-			w.problem("condition %s is about generation %d, want %d", c.Type, c.ObservedGeneration, status.ObservedGeneration)
-		}
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		w.problem("conditions do not fit phase %q (-want +got):\n%s", status.Phase, diff)
-	}
-}
-
-// publish notes an event. Starts and ends are told once a step.
-func (w *world) publish(sj *v1alpha1.SequentialJob, event sequence.Event) {
-	switch event.Reason {
-	case v1alpha1.ReasonJobStarted, v1alpha1.ReasonJobCompleted, v1alpha1.ReasonJobFailed, v1alpha1.ReasonCompleted:
-	default:
+// checkEnd expects that nothing runs on when a sequence ends.
+func (w *world) checkEnd(status *v1alpha1.SequentialJobStatus) {
+	if !sequence.Finished(status) {
 		return
 	}
-	key := string(sj.UID) + " " + event.Message
-	if w.told[key]++; w.told[key] > 1 {
-		w.problem("the event %q was published %d times", event.Message, w.told[key])
+	for _, job := range controlled(w.jobs, w.sj.UID) {
+		if !hasEnded(job) {
+			w.problem("the sequence ends while Job %s runs", job.Name)
+		}
 	}
 }
 
@@ -189,13 +235,48 @@ func (w *world) check() {
 	if w.sj == nil {
 		return
 	}
-	var running []string
-	for _, job := range w.owned(w.sj.UID) {
-		if !hasEnded(job) {
-			running = append(running, job.Name)
+	running := ""
+	for _, job := range controlled(w.jobs, w.sj.UID) {
+		switch {
+		case hasEnded(job):
+		case running != "":
+			w.problem("several Jobs run at once: %s and %s", running, job.Name)
+		default:
+			running = job.Name
 		}
 	}
-	if len(running) > 1 {
-		w.problem("several Jobs run at once: %v", running)
+}
+
+// publish notes the events of a plan whose status is stored. Each tells of a transition, and of each it is told once.
+func (w *world) publish(sj *v1alpha1.SequentialJob, plan *sequence.Plan) {
+	if w.told == nil {
+		return
+	}
+	was, is, suspensions := sj.Status.Phase, plan.Status.Phase, 0
+	for _, event := range plan.Events {
+		switch event.Reason {
+		case v1alpha1.ReasonJobStarted, v1alpha1.ReasonJobCompleted, v1alpha1.ReasonJobFailed, v1alpha1.ReasonCompleted,
+			v1alpha1.ReasonRetrying, v1alpha1.ReasonDeadlineExceeded:
+			// The same step can fail again, and the sequence be told to go on again.
+			key := fmt.Sprintf("%s/%d/%d/%s", sj.UID, granted(&plan.Status), startedAgain(&plan.Status), event.Message)
+			if w.told[key]++; w.told[key] > 1 {
+				w.problem("the event %q was published %d times", event.Message, w.told[key])
+			}
+		case v1alpha1.ReasonSuspended:
+			suspensions++
+		case v1alpha1.ReasonResumed:
+			if was != v1alpha1.SequentialJobSuspended {
+				w.problem("the event %q was published in phase %s", event.Message, was)
+			}
+		case v1alpha1.ReasonSpecChanged:
+			if sj.Status.ObservedGeneration == sj.Generation {
+				w.problem("the event %q was published although nothing changed", event.Message)
+			}
+		}
+	}
+	// It may be suspended a second time, by another, in the status that tells of a step's end.
+	entered, again := was != is && is == v1alpha1.SequentialJobSuspended, is == was && len(plan.Events) > 1
+	if (entered && suspensions != 1) || (!entered && !again && suspensions > 0) || suspensions > 1 {
+		w.problem("%d events of suspension with phase %s after %s", suspensions, is, was)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -142,6 +141,10 @@ func (p *planner) advance() bool {
 		return p.follow(index, last)
 	case last.State == v1alpha1.StepCompleted:
 		return p.startNext(index + 1)
+	case p.retryIsGranted() && p.successor(index) != nil:
+		p.completeStep(index, last, p.successor(index).CreationTimestamp)
+		last.Message = ""
+		return true
 	case p.retryIsGranted():
 		return p.startNext(index)
 	default:
@@ -161,6 +164,7 @@ func (p *planner) startNext(index int) bool {
 		p.underWay(v1alpha1.ReasonJobStarted, fmt.Sprintf("Waiting for Job %s, whose step was removed just as it started", name))
 	case index >= len(steps):
 		p.complete()
+		p.assumeAbsent(name)
 	case p.startedAs(index) != nil:
 		p.start(index, p.startedAs(index))
 		return true
@@ -168,32 +172,19 @@ func (p *planner) startNext(index int) bool {
 		p.pauseBefore(index)
 	case p.outOfTime() && !p.runs(name):
 		p.failForTime(index)
+		p.assumeAbsent(name)
+	case !p.startIsRecorded(index - 1):
+		p.plan.Again = true
 	default:
 		p.goOn()
 		p.plan.Create, p.plan.CreateIndex = NewJob(p.sj, index, retry), index
 		p.plan.Create.Spec.ActiveDeadlineSeconds = p.secondsLeft()
-		p.plan.AfterPods = retry > 0
+		if retry > 0 {
+			p.plan.AfterPods = true
+			p.assumeAbsent(JobName(p.sj, index+1, 0))
+		}
 	}
 	return false
-}
-
-// startedAs returns the Job of a step that exists although the status does not record it: it was created just now, or
-// by a controller that ended before it could write that down.
-func (p *planner) startedAs(index int) *batchv1.Job {
-	if index >= len(p.sj.Spec.Containers) {
-		return nil
-	}
-	job := p.byName[JobName(p.sj, index, p.nextRetry(index))]
-	if job == nil || Conflict(p.sj, index, job) != "" {
-		return nil
-	}
-	return job
-}
-
-// runs says whether there is a Job of that name, and ours, that has not ended.
-func (p *planner) runs(name string) bool {
-	job := p.byName[name]
-	return job != nil && jobCondition(job, batchv1.JobComplete) == nil && jobCondition(job, batchv1.JobFailed) == nil
 }
 
 func (p *planner) start(index int, job *batchv1.Job) {
@@ -234,14 +225,13 @@ func (p *planner) start(index int, job *batchv1.Job) {
 func (p *planner) follow(index int, step *v1alpha1.StepStatus) bool {
 	job := p.byUID[step.JobUID]
 	if job == nil {
-		// The next step's Job, whatever became of that step since, was only created because this one was Complete: that is
-		// proof enough.
-		if next := p.byName[JobName(p.sj, index+1, 0)]; next != nil {
+		if next := p.successor(index); next != nil {
 			p.completeStep(index, step, next.CreationTimestamp)
 			return true
 		}
 		p.failStep(index, step, v1alpha1.ReasonJobDeleted,
 			fmt.Sprintf("Job %s was deleted before it was seen to end", step.JobName))
+		p.assumeAbsent(JobName(p.sj, index+1, 0))
 		return false
 	}
 	if failed := jobCondition(job, batchv1.JobFailed); failed != nil {
@@ -277,14 +267,4 @@ func (p *planner) followRunning(index int, step *v1alpha1.StepStatus, job *batch
 	if !suspended {
 		p.followPods(index, job)
 	}
-}
-
-// jobCondition returns the condition of that type if it is True.
-func jobCondition(job *batchv1.Job, conditionType batchv1.JobConditionType) *batchv1.JobCondition {
-	for i := range job.Status.Conditions {
-		if c := &job.Status.Conditions[i]; c.Type == conditionType && c.Status == corev1.ConditionTrue {
-			return c
-		}
-	}
-	return nil
 }

@@ -24,6 +24,9 @@ type Plan struct {
 	AfterPods bool
 	// Change is how the Job of the running step has to be changed before Status is stored, or nil.
 	Change *JobChange
+	// Absent names the Jobs that this plan would be wrong with, and that were not among the jobs. A cache may lag behind:
+	// the caller makes sure by a live read that there are none, and calls Next again with those that there are.
+	Absent []string
 	// Delete lists the Jobs to delete, with their pods, because the SequentialJob itself is being deleted.
 	Delete []*batchv1.Job
 	// Expired says that the SequentialJob itself is to be deleted: it finished ttlSecondsAfterFinished ago.

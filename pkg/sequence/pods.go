@@ -38,9 +38,10 @@ func (p *planner) followPods(index int, job *batchv1.Job) {
 	if job.Status.StartTime != nil {
 		since = *job.Status.StartTime
 	}
-	waited := p.now.Sub(since.Time)
+	// A clock that was set back makes it negative.
+	waited := max(0, p.now.Sub(since.Time))
 	if waited < startGrace {
-		p.plan.LookAgain = min(startGrace, startGrace-waited)
+		p.plan.LookAgain = startGrace - waited
 		return
 	}
 	p.plan.Inspect = job

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -13,169 +14,267 @@ import (
 	"github.com/example/sequential-job-operator/pkg/sequence"
 )
 
-// errCrashed ends a controller process in the middle of what it does.
-var errCrashed = errors.New("crashed")
-
 // shell is a controller process around the core, with the protocol of package controller: it decides on caches that
-// may lag behind, reads live before it creates, creates before it records. It does not remember its own writes, so its
-// view is worse than a real controller's.
+// may lag behind, reads live before it creates, creates before it records. It sends one request to the API server a step,
+// so that anything may happen between two. It does not remember its own writes, so its view is worse than a real
+// controller's.
 type shell struct {
-	w    *world
-	sj   *v1alpha1.SequentialJob // cache
-	jobs map[string]*batchv1.Job // cache
-	// between is called between any two requests. What it returns ends the process.
-	between func(at string) error
+	rules *rules
+
+	seenSJ   *v1alpha1.SequentialJob // cache
+	seenJobs map[string]*batchv1.Job // cache
+
+	at request // the next one
+	// live says that sj was read from the API server and not from the cache.
+	live bool
+	sj   *v1alpha1.SequentialJob
+	jobs []*batchv1.Job
+	plan *sequence.Plan
 }
 
+// rules are what a shell goes by. To show what a rule is good for, tests take one away.
+type rules struct {
+	next func(sj *v1alpha1.SequentialJob, jobs []*batchv1.Job, now time.Time) *sequence.Plan
+	// jobsOf returns the cached Jobs that belong to a SequentialJob.
+	jobsOf   func(cached map[string]*batchv1.Job, sj *v1alpha1.SequentialJob) []*batchv1.Job
+	conflict func(sj *v1alpha1.SequentialJob, index int, job *batchv1.Job) string
+	// rename changes the name of a Job that is about to be created.
+	rename func(w *world, job *batchv1.Job) *batchv1.Job
+	// trustCache creates what the cache says is due.
+	trustCache bool
+	// doubtProof takes the cache's word for it that the next step's Job does not exist.
+	doubtProof bool
+	// ignorePods does not wait for them.
+	ignorePods bool
+	// failureDetail is what the container of a failed step is found to have said.
+	failureDetail string
+	// cause is why a step that is looked at does not get on.
+	cause sequence.Cause
+}
+
+func realRules() *rules {
+	return &rules{
+		next: func(sj *v1alpha1.SequentialJob, jobs []*batchv1.Job, now time.Time) *sequence.Plan {
+			return new(sequence.Next(sj, jobs, now))
+		},
+		jobsOf: func(cached map[string]*batchv1.Job, sj *v1alpha1.SequentialJob) []*batchv1.Job {
+			return controlled(cached, sj.UID)
+		},
+		conflict: sequence.Conflict,
+		rename:   func(_ *world, job *batchv1.Job) *batchv1.Job { return job },
+	}
+}
+
+// request is what a shell sends next. What it does with the answer belongs to the same step.
+type request string
+
+const (
+	none            request = ""
+	readNextJob     request = "reads the next step's Job"
+	readRunningJob  request = "reads the running step's Job"
+	readProof       request = "reads the next step's Job to be sure that there is none"
+	readSJ          request = "reads the SequentialJob"
+	listPods        request = "lists the pods"
+	addFinalizer    request = "adds the finalizer"
+	createJob       request = "creates the Job"
+	readTakenJob    request = "reads the Job that has the name"
+	changeJob       request = "changes the running step's Job"
+	storeStatus     request = "stores the status"
+	dropFinalizer   request = "drops the finalizer"
+	readExpired     request = "reads the SequentialJob that has expired"
+	deleteExpired   request = "deletes the SequentialJob that has expired"
+	listJobs        request = "lists the Jobs"
+	deleteJob       request = "deletes a Job"
+	listPodsOfNoJob request = "lists the pods whose Job is gone"
+)
+
+var errTryAgain = errors.New("try again later")
+
 func newShell(w *world) *shell {
-	s := &shell{w: w, between: func(string) error { return nil }}
-	s.restart()
+	s := &shell{rules: realRules()}
+	s.rules.failureDetail = "exit code 2"
+	s.restart(w)
 	return s
 }
 
+func (s *shell) clone() *shell {
+	out := *s
+	return &out
+}
+
 // restart starts the process anew: its caches are filled before it does anything.
-func (s *shell) restart() {
-	s.seeSJ()
-	s.seeJobs()
+func (s *shell) restart(w *world) {
+	s.stop()
+	s.seeSJ(w)
+	s.seeJobs(w)
 }
 
-func (s *shell) seeSJ()   { s.sj = s.w.readSJ() }
-func (s *shell) seeJobs() { s.jobs = copyJobs(s.w.jobs) }
+func (s *shell) seeSJ(w *world)   { s.seenSJ = w.sj }
+func (s *shell) seeJobs(w *world) { s.seenJobs = maps.Clone(w.jobs) }
 
-// sync is one turn of the worker. Errors other than a crash only mean another try later.
-func (s *shell) sync() {
-	if errors.Is(s.turn(), errCrashed) {
-		s.restart()
+// stop ends a turn, by its end, by an error that asks for another one, or by a crash.
+func (s *shell) stop() {
+	s.at, s.live, s.sj, s.jobs, s.plan = none, false, nil, nil, nil
+}
+
+// sync is one turn of the worker, without anything in between.
+func (s *shell) sync(w *world) {
+	s.stop()
+	for s.begin(w); s.at != none; {
+		s.step(w)
 	}
 }
 
-func (s *shell) turn() error {
-	if s.sj == nil {
-		return nil
+// step sends the next request and goes on to the one after it.
+func (s *shell) step(w *world) {
+	if err := s.send(w); err != nil {
+		s.stop()
 	}
-	if !s.sj.DeletionTimestamp.IsZero() {
-		return s.cleanUp(s.sj)
-	}
-	jobs := s.jobsOf(s.sj)
-	plan := sequence.Next(s.sj, jobs, s.w.clock)
-	if plan.Create == nil {
-		return s.record(s.sj, jobs, plan)
-	}
-	return s.startStep()
 }
 
-func (s *shell) startStep() error {
-	sj := s.w.readSJ()
-	if sj == nil {
-		return nil
-	}
-	if !sj.DeletionTimestamp.IsZero() {
-		return s.cleanUp(sj)
-	}
-	jobs := s.jobsOf(sj)
-	plan := sequence.Next(sj, jobs, s.w.clock)
-	if plan.Create == nil {
-		return s.record(sj, jobs, plan)
-	}
-	sj, err := s.w.setFinalizer(sj, true)
-	if err != nil {
-		return err
-	}
-	s.w.deletedMeanwhile = false
-	if err := s.between("finalizer and create"); err != nil {
-		return err
-	}
-	job, err := s.w.createJob(plan.Create)
-	if errors.Is(err, errExists) {
-		return s.takeOver(sj, jobs, plan)
-	}
-	if err := s.between("create and record"); err != nil {
-		return err
-	}
-	jobs = append(jobs, job)
-	return s.record(sj, jobs, sequence.Next(sj, jobs, s.w.clock))
+// isCreating says whether this turn may create a Job on the strength of what it has read.
+func (s *shell) isCreating() bool {
+	return s.live && slices.Contains([]request{readNextJob, readRunningJob, readProof, listPods, addFinalizer, createJob}, s.at)
 }
 
-func (s *shell) takeOver(sj *v1alpha1.SequentialJob, jobs []*batchv1.Job, plan sequence.Plan) error {
-	job, err := s.w.readJob(plan.Create.Name)
-	if err != nil {
-		return err
+// mayCreate says whether it may be a Job of that name: what was read does not say that this one was ever started.
+func (s *shell) mayCreate(job *jobRecord) bool {
+	if !s.isCreating() || s.sj.UID != job.owner {
+		return false
 	}
-	if conflict := sequence.Conflict(sj, plan.CreateIndex, job); conflict != "" {
-		if sequence.LeftByPredecessor(sj, job) {
-			return s.record(sj, jobs, plan.Waiting(sj, v1alpha1.ReasonJobNameConflict, conflict, metav1.NewTime(s.w.clock)))
-		}
-		return s.record(sj, jobs, plan.Blocked(sj, v1alpha1.ReasonJobNameConflict, conflict, metav1.NewTime(s.w.clock)))
-	}
-	if err := s.between("take-over and record"); err != nil {
-		return err
-	}
-	jobs = append(jobs, job)
-	return s.record(sj, jobs, sequence.Next(sj, jobs, s.w.clock))
+	steps := s.sj.Status.Steps
+	return job.index >= len(steps) || steps[job.index].Retries < job.retry
 }
 
-// jobsOf reads the running step's Job live if the cache does not have it.
-func (s *shell) jobsOf(sj *v1alpha1.SequentialJob) []*batchv1.Job {
-	var jobs []*batchv1.Job
-	for _, name := range slices.Sorted(maps.Keys(s.jobs)) {
-		if metav1.IsControlledBy(s.jobs[name], sj) {
-			jobs = append(jobs, s.jobs[name])
-		}
-	}
-	n := len(sj.Status.Steps)
-	if n == 0 || sj.Status.Steps[n-1].State != v1alpha1.StepRunning {
-		return jobs
-	}
-	step := sj.Status.Steps[n-1]
-	if slices.ContainsFunc(jobs, func(job *batchv1.Job) bool { return job.UID == step.JobUID }) {
-		return jobs
-	}
-	if job, err := s.w.readJob(step.JobName); err == nil {
-		jobs = append(jobs, job)
-	}
-	return jobs
+// begin comes to the first request of a turn.
+func (s *shell) begin(w *world) {
+	s.use(w, s.seenSJ)
 }
 
-func (s *shell) record(sj *v1alpha1.SequentialJob, jobs []*batchv1.Job, plan sequence.Plan) error {
-	if plan.Failed != nil {
-		plan = plan.WithFailureDetail(sj, jobs, "exit code 2", s.w.clock)
+// use goes on with a SequentialJob that was just read.
+func (s *shell) use(w *world, sj *v1alpha1.SequentialJob) {
+	switch s.sj = sj; {
+	case sj == nil:
+		s.stop()
+	case sj.DeletionTimestamp.IsZero():
+		s.gather(w)
+	case slices.Contains(sj.Finalizers, v1alpha1.CleanupFinalizer):
+		s.at = listJobs
+	default:
+		s.stop()
 	}
-	if !reflect.DeepEqual(sj.Status, plan.Status) {
-		update := sj.DeepCopy()
-		update.Status = plan.Status
-		stored, err := s.w.updateStatus(update)
-		if err != nil {
-			return err
-		}
-		for _, event := range plan.Events {
-			s.w.publish(stored, event)
-		}
-		sj = stored
-	}
-	if plan.Finalizer || !slices.Contains(sj.Finalizers, v1alpha1.CleanupFinalizer) {
-		return nil
-	}
-	if err := s.between("record and finalizer"); err != nil {
-		return err
-	}
-	_, err := s.w.setFinalizer(sj, false)
-	return err
 }
 
-func (s *shell) cleanUp(sj *v1alpha1.SequentialJob) error {
-	if !slices.Contains(sj.Finalizers, v1alpha1.CleanupFinalizer) {
-		return nil
+// gather collects the Jobs. Those that the cache alone would decide on are read.
+func (s *shell) gather(w *world) {
+	s.jobs = s.rules.jobsOf(s.seenJobs, s.sj)
+	switch {
+	case sequence.Finished(&s.sj.Status):
+		s.decide(w)
+	case s.knows(sequence.NextJobName(s.sj)):
+		s.at = readNextJob
+	default:
+		s.gatherRunning(w)
 	}
-	plan := sequence.Next(sj, s.w.owned(sj.UID), s.w.clock)
-	for _, job := range plan.Delete {
-		if s.w.orphaned[sj.UID] {
-			s.w.problem("Job %s was deleted although the user asked to leave it alone", job.Name)
-		}
-		s.w.deleteJob(job.Name, true)
+}
+
+func (s *shell) gatherRunning(w *world) {
+	if s.at = readRunningJob; !s.missesRunning() {
+		s.decide(w)
 	}
-	if plan.Finalizer {
-		return nil
+}
+
+// knows says whether a Job of that name is among those that are known.
+func (s *shell) knows(name string) bool {
+	return slices.ContainsFunc(s.jobs, func(job *batchv1.Job) bool { return job.Name == name })
+}
+
+// missesRunning says whether the Job of the running step is not.
+func (s *shell) missesRunning() bool {
+	step := runningStep(s.sj)
+	return step != nil && !slices.ContainsFunc(s.jobs, func(job *batchv1.Job) bool { return job.UID == step.JobUID })
+}
+
+func runningStep(sj *v1alpha1.SequentialJob) *v1alpha1.StepStatus {
+	if n := len(sj.Status.Steps); n > 0 && sj.Status.Steps[n-1].State == v1alpha1.StepRunning {
+		return &sj.Status.Steps[n-1]
 	}
-	_, err := s.w.setFinalizer(sj, false)
-	return err
+	return nil
+}
+
+// decide first makes sure that the next step's Job does not exist without being in the cache, if that would make the
+// decision wrong: a step whose Job is gone was complete then, and a sequence that has come to its end has not.
+func (s *shell) decide(w *world) {
+	s.plan = s.rules.next(s.sj, s.jobs, w.clock)
+	ends := sequence.Finished(&s.plan.Status) && !sequence.Finished(&s.sj.Status)
+	if (ends || s.missesRunning()) && !s.knows(sequence.NextJobName(s.sj)) && !s.rules.doubtProof {
+		s.at = readProof
+		return
+	}
+	s.act(w)
+}
+
+func (s *shell) act(w *world) {
+	switch {
+	case s.plan.Create == nil:
+		s.explain(w)
+		s.record()
+	case !s.live && !s.rules.trustCache:
+		s.at = readSJ
+	case s.plan.AfterPods && !s.rules.ignorePods:
+		s.at = listPods
+	default:
+		s.secure()
+	}
+}
+
+// secure comes to the create once the finalizer is there.
+func (s *shell) secure() {
+	if s.at = createJob; !slices.Contains(s.sj.Finalizers, v1alpha1.CleanupFinalizer) {
+		s.at = addFinalizer
+	}
+}
+
+// started goes on with the Job of the step to start, which was created or found.
+func (s *shell) started(w *world, job *batchv1.Job) {
+	s.know(job)
+	s.plan = s.rules.next(s.sj, s.jobs, w.clock)
+	s.explain(w)
+	s.record()
+}
+
+// explain says more than the Jobs alone tell.
+func (s *shell) explain(w *world) {
+	switch {
+	case s.plan.Failed != nil && s.rules.failureDetail != "":
+		s.plan = new(s.plan.WithFailureDetail(s.sj, s.jobs, s.rules.failureDetail, w.clock))
+	case s.plan.Inspect != nil && s.rules.cause.Reason != "":
+		s.plan = new(s.plan.Stuck(s.sj, s.rules.cause, metav1.NewTime(w.clock)))
+	}
+}
+
+// record comes to the first request that carries out a plan without a create.
+func (s *shell) record() {
+	s.jobs = nil
+	if s.at = changeJob; s.plan.Change == nil {
+		s.recordStatus()
+	}
+}
+
+func (s *shell) recordStatus() {
+	if s.at = storeStatus; reflect.DeepEqual(s.sj.Status, s.plan.Status) {
+		s.recordEnd()
+	}
+}
+
+// recordEnd comes to what is left once the status is stored.
+func (s *shell) recordEnd() {
+	switch {
+	case !s.plan.Finalizer && slices.Contains(s.sj.Finalizers, v1alpha1.CleanupFinalizer):
+		s.at = dropFinalizer
+	case s.plan.Expired:
+		s.at = readExpired
+	default:
+		s.stop()
+	}
 }

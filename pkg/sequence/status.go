@@ -194,10 +194,10 @@ func (p *planner) summarise() {
 }
 
 func (p *planner) stepName(index int) string {
-	if index < len(p.plan.Status.Steps) {
+	if index >= 0 && index < len(p.plan.Status.Steps) {
 		return p.plan.Status.Steps[index].Name
 	}
-	if index < len(p.sj.Spec.Containers) {
+	if index >= 0 && index < len(p.sj.Spec.Containers) {
 		return p.sj.Spec.Containers[index].Name
 	}
 	return ""

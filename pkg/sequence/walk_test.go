@@ -11,8 +11,7 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 	"github.com/example/sequential-job-operator/pkg/sequence"
@@ -20,12 +19,13 @@ import (
 
 var (
 	walkSeed  = flag.Uint64("walk.seed", 0, "walk once with this seed, as a failure printed it")
-	walkCount = flag.Int("walk.count", 300, "number of random walks")
-	walkMoves = flag.Int("walk.moves", 200, "number of moves of each walk")
+	walkCount = flag.Int("walk.count", 500, "number of random walks")
+	walkMoves = flag.Int("walk.moves", 250, "number of moves of each walk")
 )
 
-// TestRandomWalk lets users, the Job controller, the garbage collector and two controller processes, which crash and
-// work on stale caches, move at random, and holds the world against the promises of the product after every move.
+// TestRandomWalk lets users, the Job controller, a queue, the garbage collector and two controller processes, which
+// crash, pause between any two requests and work on stale caches, move at random, and holds the world against the promises
+// of the product after every move.
 func TestRandomWalk(t *testing.T) {
 	seeds := []uint64{*walkSeed}
 	if *walkSeed == 0 {
@@ -35,16 +35,17 @@ func TestRandomWalk(t *testing.T) {
 			seeds = append(seeds, first+uint64(i)) //nolint:gosec // any number will do
 		}
 	}
-	seen := map[v1alpha1.SequentialJobPhase]int{}
+	seen := map[string]int{}
 	for _, seed := range seeds {
 		w := newWalk(seed)
+		w.seen = seen
 		for range *walkMoves {
 			w.move()
 			if w.check(); len(w.problems) > 0 {
 				w.fail(t, seed)
 			}
 			if w.sj != nil {
-				seen[w.sj.Status.Phase]++
+				seen[string(w.sj.Status.Phase)]++
 			}
 		}
 		if w.settle(); len(w.problems) > 0 {
@@ -54,11 +55,15 @@ func TestRandomWalk(t *testing.T) {
 	if *walkSeed != 0 || *walkCount < 100 {
 		return
 	}
-	for _, phase := range []v1alpha1.SequentialJobPhase{"Pending", "Running", "Suspended", "Completed", "Failed"} {
-		if seen[phase] == 0 {
-			t.Errorf("no walk ever came to phase %s: they prove less than they should", phase)
+	for _, want := range []string{
+		"Pending", "Running", "Suspended", "Completed", "Failed", "retried", "resumed after failure", "waited for pods",
+		"suspended a Job", "resumed a Job", "changed a deadline", "out of time", "expired", "deleted", "name conflict",
+	} {
+		if seen[want] == 0 {
+			t.Errorf("no walk ever came to %q: they prove less than they should", want)
 		}
 	}
+	t.Logf("%d walks of %d moves: %v", len(seeds), *walkMoves, seen)
 }
 
 // walk is a world in which things happen at random.
@@ -67,23 +72,20 @@ type walk struct {
 	random *rand.Rand
 	shells []*shell
 	log    []string
-	nested bool
-	calm   bool
+	seen   map[string]int
 }
 
 func newWalk(seed uint64) *walk {
 	w := &walk{random: rand.New(rand.NewPCG(seed, 0)), world: newWorld("s0", "s1", "s2")} //nolint:gosec // no secret
 	for range 2 {
-		s := newShell(w.world)
-		s.between = w.between
-		w.shells = append(w.shells, s)
+		w.shells = append(w.shells, newShell(w.world))
 	}
 	return w
 }
 
 func (w *walk) fail(t *testing.T, seed uint64) {
 	t.Helper()
-	const shown = 40
+	const shown = 80
 	t.Fatalf("%s\nrun it again with -walk.seed=%d -walk.moves=%d; the last moves:\n%s", strings.Join(w.problems, "\n"), seed,
 		*walkMoves, strings.Join(w.log[max(0, len(w.log)-shown):], "\n"))
 }
@@ -92,191 +94,146 @@ func (w *walk) note(format string, args ...any) {
 	w.log = append(w.log, fmt.Sprintf(format, args...))
 }
 
-// between crashes a process between two requests, or lets something else happen there.
-func (w *walk) between(at string) error {
-	if w.calm || w.nested {
-		return nil
-	}
-	w.nested = true
-	defer func() { w.nested = false }()
-	switch w.random.IntN(8) {
-	case 0:
-		w.note("  crash between %s", at)
-		return errCrashed
-	case 1:
-		w.note("  between %s:", at)
-		w.others()
-	case 2:
-		// The other process still believes that it leads. Nobody deletes a Job at that same moment: a Job that has come
-		// and gone within one pause of a former leader is the one thing that no lock by name can see.
-		w.note("  between %s, the other process:", at)
-		w.shells[w.random.IntN(len(w.shells))].sync()
-	}
-	return nil
-}
+// oneIn is true once in n times.
+func (w *walk) oneIn(n int) bool { return w.random.IntN(n) == 0 }
 
 // move lets one thing happen.
 func (w *walk) move() {
-	w.clock = w.clock.Add(time.Second)
-	s := w.random.IntN(len(w.shells))
+	if w.oneIn(2) {
+		w.passTime(time.Duration(w.random.IntN(3)) * time.Second)
+	}
+	i := w.random.IntN(len(w.shells))
+	s := w.shells[i]
 	switch n := w.random.IntN(100); {
-	case n < 40:
-		w.note("process %d syncs", s)
-		w.shells[s].sync()
-	case n < 52:
-		w.note("process %d sees the SequentialJob", s)
-		w.shells[s].seeSJ()
-	case n < 64:
-		w.note("process %d sees the Jobs", s)
-		w.shells[s].seeJobs()
-	case n < 66:
-		w.note("process %d starts anew", s)
-		w.shells[s].restart()
+	case n < 45:
+		w.work(i)
+	case n < 55:
+		w.note("process %d sees the SequentialJob", i)
+		s.seeSJ(w.world)
+	case n < 65:
+		w.note("process %d sees the Jobs", i)
+		s.seeJobs(w.world)
+	case n < 68:
+		w.note("process %d starts anew", i)
+		s.restart(w.world)
 	default:
 		w.others()
 	}
 }
 
-// others lets one thing happen that no controller of ours does.
-func (w *walk) others() {
-	switch n := w.random.IntN(100); {
-	case n < 55:
-		w.runJob()
-	case n < 70:
-		w.note("garbage collection")
-		w.collectGarbage()
-	case n < 75:
-		w.dropJob()
-	case n < 80:
-		name := fmt.Sprintf("etl-%d", w.random.IntN(3))
-		if _, taken := w.jobs[name]; !taken {
-			w.note("somebody creates %s", name)
-			w.jobs[name] = &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: name, UID: w.nextUID()}}
+// work lets a process go on with its turn, or begin one. Now and then it pauses, or crashes, between two requests.
+func (w *walk) work(i int) {
+	s := w.shells[i]
+	if s.at == none {
+		s.rules.cause = w.anyCause()
+		s.begin(w.world)
+	}
+	for s.at != none && len(w.problems) == 0 {
+		if w.oneIn(12) {
+			w.note("process %d pauses before it %s", i, s.at)
+			return
 		}
-	case n < 87:
-		w.removeForeignJobs()
-	case n < 93:
-		w.editSpec()
-	case n < 95:
-		if w.sj != nil {
-			orphan := w.random.IntN(3) == 0
-			w.note("user deletes the SequentialJob, orphan %v", orphan)
-			w.deletedMeanwhile = w.deletedMeanwhile || w.nested
-			w.deleteSJ(orphan)
+		if w.oneIn(24) {
+			w.note("process %d crashes before it %s", i, s.at)
+			s.restart(w.world)
+			return
 		}
+		w.note("process %d %s", i, s.at)
+		w.observe(s)
+		s.step(w.world)
+	}
+}
+
+// observe lets nobody pause, between deciding on a create and doing it, for so long that a sequence gets deleted for its
+// age, and counts what is done.
+func (w *walk) observe(s *shell) {
+	count := func(what string, happens bool) {
+		if happens {
+			w.seen[what]++
+		}
+	}
+	switch s.at {
+	case deleteExpired:
+		for _, other := range w.shells {
+			if other.isCreating() {
+				other.restart(w.world)
+			}
+		}
+		count("expired", true)
+	case createJob:
+		count("retried", s.plan.AfterPods)
+	case readTakenJob:
+		count("name conflict", true)
+	case listPods:
+		count("waited for pods", w.podsRun(s.sj.UID))
+	case changeJob:
+		is := isSuspended(s.plan.Change.Job)
+		count("suspended a Job", s.plan.Change.Suspend && !is)
+		count("resumed a Job", !s.plan.Change.Suspend && is)
+		count("changed a deadline", s.plan.Change.Suspend == is)
+	case storeStatus:
+		before := s.sj.Status.Phase
+		count("resumed after failure", before == v1alpha1.SequentialJobFailed && !sequence.Finished(&s.plan.Status))
+		p := s.plan.Status.Progress
+		count("out of time", p.FailureReason == v1alpha1.ReasonDeadlineExceeded && !sequence.Finished(&s.sj.Status))
 	default:
-		if w.sj == nil && !w.nested {
-			w.note("user creates the SequentialJob again")
-			w.deletedMeanwhile = false
-			w.apply([]string{"s0", "s1", "s2", "s3"}[:1+w.random.IntN(4)]...)
-		}
 	}
 }
 
-// anyJob returns one of the Jobs for which ok holds.
-func (w *walk) anyJob(ok func(*batchv1.Job) bool) *batchv1.Job {
-	var found []*batchv1.Job
-	for _, name := range slices.Sorted(maps.Keys(w.jobs)) {
-		if ok(w.jobs[name]) {
-			found = append(found, w.jobs[name])
-		}
-	}
-	if len(found) == 0 {
-		return nil
-	}
-	return found[w.random.IntN(len(found))]
+func (w *walk) anyCause() sequence.Cause {
+	return []sequence.Cause{
+		{}, {Reason: v1alpha1.ReasonPodNotStarted, Message: "Unschedulable: no node"},
+		{Reason: v1alpha1.ReasonPodFailed, Message: "the Job tries again: exit code 1"},
+	}[w.random.IntN(3)]
 }
 
-// runJob takes a Job one step further, as the Job controller or a queue does.
-func (w *walk) runJob() {
-	job := w.anyJob(func(job *batchv1.Job) bool { return !hasEnded(job) })
-	if job == nil {
-		return
-	}
-	isSuspended := job.Spec.Suspend != nil && *job.Spec.Suspend
-	switch n := w.random.IntN(20); {
-	case isSuspended || n < 3:
-		w.note("%s: suspend %v", job.Name, !isSuspended)
-		job.Spec.Suspend = new(!isSuspended)
-	case n < 6:
-		w.note("%s: a pod succeeds", job.Name)
-		job.Status.Succeeded = 1
-		withCondition(batchv1.JobSuccessCriteriaMet, corev1.ConditionTrue, "CompletionsReached", "")(job)
-	case n < 19:
-		w.completeJob(job)
-	default:
-		w.note("%s: fails", job.Name)
-		failed(job)
-	}
-	job.ResourceVersion = w.nextVersion()
+// isNeeded says whether a process has decided to create a Job and has not done it yet, and this Job bars that, or is why it
+// did. A Job that comes and goes within one pause of a former leader is the one thing that no lock by name can see: see the
+// model.
+func (w *walk) isNeeded(job *batchv1.Job) bool {
+	record, ours := w.ledger[job.UID]
+	return slices.ContainsFunc(w.shells, func(s *shell) bool {
+		return s.isCreating() && (!ours || s.mayCreate(&record) || !record.ended)
+	})
 }
 
-func (w *walk) completeJob(job *batchv1.Job) {
-	w.note("%s: completes", job.Name)
-	w.world.completeJob(job)
+// isCreating says whether a process has decided to create any Job and has not done it yet.
+func (w *walk) isCreating() bool {
+	return slices.ContainsFunc(w.shells, (*shell).isCreating)
 }
 
-func (w *walk) dropJob() {
-	if job := w.anyJob(func(*batchv1.Job) bool { return true }); job != nil {
-		foreground := w.random.IntN(2) == 0
-		w.note("user deletes %s, foreground %v", job.Name, foreground)
-		w.deleteJobAsUser(job.Name, foreground)
+func (w *walk) restartAll() {
+	for _, s := range w.shells {
+		s.restart(w.world)
 	}
-}
-
-// removeForeignJobs does what JobNameConflict asks the user to do.
-func (w *walk) removeForeignJobs() {
-	for _, name := range slices.Sorted(maps.Keys(w.jobs)) {
-		if w.sj == nil || !metav1.IsControlledBy(w.jobs[name], w.sj) {
-			w.note("its owner removes %s", name)
-			delete(w.jobs, name)
-		}
-	}
-}
-
-// editSpec changes, adds, drops or moves a step that has not started, which is what the CRD's rules allow.
-func (w *walk) editSpec() {
-	if w.sj == nil || w.sj.Status.Phase == v1alpha1.SequentialJobCompleted || !w.sj.DeletionTimestamp.IsZero() {
-		return
-	}
-	steps, started := &w.sj.Spec.Containers, len(w.sj.Status.Steps)
-	rest := len(*steps) - started
-	switch n := w.random.IntN(4); {
-	case n == 0 && len(*steps) < 6:
-		*steps = append(*steps, corev1.Container{Name: fmt.Sprintf("new-%d", w.version)})
-	case n == 1 && rest > 0 && len(*steps) > 1:
-		*steps = (*steps)[:len(*steps)-1]
-	case n == 2 && rest > 1:
-		slices.Reverse((*steps)[started:])
-	case n == 3 && rest > 0:
-		(*steps)[started].Name = fmt.Sprintf("edited-%d", w.version)
-	default:
-		return
-	}
-	w.note("user edits the steps that have not started")
-	w.sj.Generation++
-	w.sj.ResourceVersion = w.nextVersion()
 }
 
 // settle ends all faults, does what the conditions ask of users, and expects everything to come to an end.
 func (w *walk) settle() {
-	w.calm = true
+	if w.sj != nil && w.sj.DeletionTimestamp.IsZero() {
+		w.note("the user lets it go on")
+		w.changeSpec(func(spec *v1alpha1.SequentialJobSpec) {
+			spec.Suspend, spec.ActiveDeadlineSeconds, spec.TTLSecondsAfterFinished = nil, nil, nil
+		})
+	}
 	s := w.shells[0]
 	for range 40 {
 		w.note("all is calm")
 		for _, name := range slices.Sorted(maps.Keys(w.jobs)) {
 			job := w.jobs[name]
-			job.Spec.Suspend = nil
-			if !hasEnded(job) {
-				w.completeJob(job)
+			if isSuspended(job) && !heldByUs(job) && !hasEnded(job) {
+				w.queueSuspends(name, false)
+			}
+			if job = w.jobs[name]; !hasEnded(job) && !isSuspended(job) {
+				w.completeJob(name)
 			}
 			if w.sj != nil && w.inTheWay(job) {
-				w.deleteJobAsUser(name, false)
+				w.removeJob(name, false)
 			}
 		}
 		w.collectGarbage()
-		s.restart()
-		s.sync()
+		s.restart(w.world)
+		s.sync(w.world)
 		w.check()
 	}
 	if w.sj == nil {
@@ -288,8 +245,15 @@ func (w *walk) settle() {
 	}
 }
 
-// inTheWay says whether a Job has the name of the next step's without being it.
-func (w *walk) inTheWay(job *batchv1.Job) bool {
+// inTheWay says whether a Job has the name of the next step's without being it, and the status asks for it to be deleted.
+func (w *world) inTheWay(job *batchv1.Job) bool {
+	c := meta.FindStatusCondition(w.sj.Status.Conditions, v1alpha1.ConditionProgressing)
+	if c == nil || c.Reason != v1alpha1.ReasonJobNameConflict {
+		return false
+	}
 	next := len(w.sj.Status.Steps)
-	return next < len(w.sj.Spec.Containers) && job.Name == sequence.JobName(w.sj, next, 0) && sequence.Conflict(w.sj, next, job) != ""
+	if next > 0 && w.sj.Status.Steps[next-1].State == v1alpha1.StepFailed {
+		next--
+	}
+	return next < len(w.sj.Spec.Containers) && job.Name == sequence.NextJobName(w.sj) && sequence.Conflict(w.sj, next, job) != ""
 }

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+	"github.com/example/sequential-job-operator/pkg/sequence"
 )
 
 // What the world's API server answers.
@@ -23,105 +24,127 @@ var (
 )
 
 // world is an API server that holds one SequentialJob and the Jobs around it. It knows everything that ever happened, and
-// notes as a problem whatever should not have.
+// notes as a problem whatever should not have. What it stores is replaced, never changed, so that whoever has read it may
+// keep it, and so that worlds can share it.
 type world struct {
-	sj      *v1alpha1.SequentialJob // nil if there is none
-	jobs    map[string]*batchv1.Job // by name
-	clock   time.Time
-	version int
-	uids    int
+	sj    *v1alpha1.SequentialJob // nil if there is none
+	jobs  map[string]*batchv1.Job // by name
+	clock time.Time
+	// left holds the Jobs that went before their pods did, each with the SequentialJob whose label these pods carry.
+	left map[types.UID]types.UID
+	// parents counts the SequentialJobs that there ever were.
+	parents int
 
 	ledger   map[types.UID]jobRecord // every Job that was ever created for a step
-	told     map[string]int          // how often an event was published, by SequentialJob
-	failed   map[types.UID]bool      // SequentialJobs that were ever recorded as failed
 	orphaned map[types.UID]bool      // SequentialJobs that were deleted with --cascade=orphan
-	// lost holds the SequentialJobs of which the user deleted a Job before its start or its end was recorded. Nobody can
-	// tell any more what became of that step.
-	lost map[types.UID]bool
-	// deletedMeanwhile says that the user deleted the SequentialJob while a controller was between two requests.
-	deletedMeanwhile bool
-	problems         []string
+	told     map[string]int          // how often an event was published; nil if that does not matter
+	problems []string
+
+	// intern makes one of equal objects; without it each write makes another version.
+	intern  *interner
+	version int
 }
 
 // jobRecord is what became of a Job.
 type jobRecord struct {
 	owner    types.UID
+	name     string
 	index    int
+	retry    int32
 	step     string // what it runs
 	complete bool
-	recorded bool // in a stored status
-	deleted  bool // by the user, before it was recorded
+	failed   bool
+	recorded bool // its start is in a stored status
+	ended    bool // so is its end
+	done     bool // namely as complete
+	queued   bool // a queue has suspended it
 }
 
 func newWorld(steps ...string) *world {
 	w := &world{
-		jobs: map[string]*batchv1.Job{}, clock: now, ledger: map[types.UID]jobRecord{}, told: map[string]int{},
-		failed: map[types.UID]bool{}, orphaned: map[types.UID]bool{}, lost: map[types.UID]bool{},
+		jobs: map[string]*batchv1.Job{}, clock: now, left: map[types.UID]types.UID{}, ledger: map[types.UID]jobRecord{},
+		orphaned: map[types.UID]bool{}, told: map[string]int{},
 	}
-	w.apply(steps...)
+	w.apply(newSequence(steps...))
 	return w
 }
 
-// clone shares the Jobs.
 func (w *world) clone() *world {
 	out := *w
-	out.sj = w.readSJ()
-	out.jobs = maps.Clone(w.jobs)
-	out.ledger, out.told = maps.Clone(w.ledger), maps.Clone(w.told)
-	out.failed, out.orphaned, out.lost = maps.Clone(w.failed), maps.Clone(w.orphaned), maps.Clone(w.lost)
+	out.jobs, out.left, out.ledger = maps.Clone(w.jobs), maps.Clone(w.left), maps.Clone(w.ledger)
+	out.orphaned, out.told = maps.Clone(w.orphaned), maps.Clone(w.told)
 	out.problems = slices.Clone(w.problems)
 	return &out
-}
-
-func copyJobs(jobs map[string]*batchv1.Job) map[string]*batchv1.Job {
-	out := make(map[string]*batchv1.Job, len(jobs))
-	for name, job := range jobs {
-		out[name] = job.DeepCopy()
-	}
-	return out
 }
 
 func (w *world) problem(format string, args ...any) {
 	w.problems = append(w.problems, fmt.Sprintf(format, args...))
 }
 
-func (w *world) nextVersion() string {
+// keepSJ stores a SequentialJob that nobody else changes any more.
+func (w *world) keepSJ(sj *v1alpha1.SequentialJob) {
+	if w.intern != nil {
+		w.sj = w.intern.sequentialJob(sj)
+		return
+	}
 	w.version++
-	return strconv.Itoa(w.version)
+	sj.ResourceVersion = strconv.Itoa(w.version)
+	w.sj = sj
 }
 
-func (w *world) nextUID() types.UID {
-	w.uids++
-	return types.UID(fmt.Sprintf("uid-%d", w.uids))
+// keepJob stores a Job that nobody else changes any more.
+func (w *world) keepJob(job *batchv1.Job) *batchv1.Job {
+	if w.intern != nil {
+		job = w.intern.job(job)
+	} else {
+		w.version++
+		job.ResourceVersion = strconv.Itoa(w.version)
+	}
+	w.jobs[job.Name] = job
+	return job
+}
+
+func (w *world) changeSJ(change func(*v1alpha1.SequentialJob)) {
+	sj := w.sj.DeepCopy()
+	change(sj)
+	w.keepSJ(sj)
+}
+
+// changeSpec does what a user does.
+func (w *world) changeSpec(change func(*v1alpha1.SequentialJobSpec)) {
+	w.changeSJ(func(sj *v1alpha1.SequentialJob) {
+		change(&sj.Spec)
+		sj.Generation++
+	})
+}
+
+func (w *world) changeAnyJob(name string, change func(*batchv1.Job)) {
+	job := w.jobs[name].DeepCopy()
+	change(job)
+	w.keepJob(job)
+}
+
+// note changes what is remembered of a Job, if it was created for a step.
+func (w *world) note(uid types.UID, change func(*jobRecord)) {
+	if record, ours := w.ledger[uid]; ours {
+		change(&record)
+		w.ledger[uid] = record
+	}
 }
 
 // apply creates the SequentialJob.
-func (w *world) apply(steps ...string) {
-	w.sj = newSequence(steps...)
-	w.sj.UID, w.sj.ResourceVersion = w.nextUID(), w.nextVersion()
+func (w *world) apply(sj *v1alpha1.SequentialJob) {
+	w.parents++
+	sj.UID = types.UID(fmt.Sprintf("uid-etl-%d", w.parents))
+	w.keepSJ(sj)
 }
 
-func (w *world) readSJ() *v1alpha1.SequentialJob {
-	if w.sj == nil {
-		return nil
-	}
-	return w.sj.DeepCopy()
-}
-
-func (w *world) readJob(name string) (*batchv1.Job, error) {
-	job, ok := w.jobs[name]
-	if !ok {
-		return nil, errNotFound
-	}
-	return job.DeepCopy(), nil
-}
-
-// owned returns the Jobs that the SequentialJob with that UID controls, in the order of their names.
-func (w *world) owned(uid types.UID) []*batchv1.Job {
+// controlled returns the Jobs that the SequentialJob with that UID controls, in the order of their names.
+func controlled(jobs map[string]*batchv1.Job, uid types.UID) []*batchv1.Job {
 	var out []*batchv1.Job
-	for _, name := range slices.Sorted(maps.Keys(w.jobs)) {
-		if owner := metav1.GetControllerOf(w.jobs[name]); owner != nil && owner.UID == uid {
-			out = append(out, w.jobs[name])
+	for _, name := range slices.Sorted(maps.Keys(jobs)) {
+		if owner := metav1.GetControllerOfNoCopy(jobs[name]); owner != nil && owner.UID == uid {
+			out = append(out, jobs[name])
 		}
 	}
 	return out
@@ -138,99 +161,78 @@ func (w *world) checkVersion(seen *v1alpha1.SequentialJob) error {
 	return nil
 }
 
-func (w *world) createJob(job *batchv1.Job) (*batchv1.Job, error) {
+// createJob creates a Job that was decided on when the SequentialJob was as seen.
+func (w *world) createJob(seen *v1alpha1.SequentialJob, job *batchv1.Job) (*batchv1.Job, error) {
 	if _, taken := w.jobs[job.Name]; taken {
 		return nil, errExists
 	}
 	stored := job.DeepCopy()
-	stored.UID, stored.ResourceVersion = w.nextUID(), w.nextVersion()
+	times := 1
+	for _, record := range w.ledger {
+		if record.owner == seen.UID && record.name == job.Name {
+			times++
+		}
+	}
+	stored.UID = types.UID(fmt.Sprintf("%s of %s, no. %d", job.Name, seen.UID, times))
 	stored.CreationTimestamp = metav1.NewTime(w.clock)
-	w.checkCreate(stored)
-	w.jobs[stored.Name] = stored
-	return stored.DeepCopy(), nil
+	w.checkCreate(seen, stored)
+	return w.keepJob(stored), nil
 }
 
-// completeJob is what the Job controller does when all is done.
-func (w *world) completeJob(job *batchv1.Job) {
-	complete(job)
-	job.ResourceVersion = w.nextVersion()
-	if record, ours := w.ledger[job.UID]; ours {
-		record.complete = true
-		w.ledger[job.UID] = record
+// changeJob patches a Job as a controller decided on when it was as change.Job.
+func (w *world) changeJob(change *sequence.JobChange) error {
+	job := w.jobs[change.Job.Name]
+	switch {
+	case job == nil:
+		return errNotFound
+	case job.UID != change.Job.UID || job.ResourceVersion != change.Job.ResourceVersion:
+		return errConflict
 	}
-}
-
-// deleteJob deletes a Job. In the foreground it stays until the garbage collector comes.
-func (w *world) deleteJob(name string, foreground bool) {
-	job, ok := w.jobs[name]
-	if !ok {
-		return
-	}
-	if foreground {
-		if job.DeletionTimestamp.IsZero() {
-			job.DeletionTimestamp = new(metav1.NewTime(w.clock))
-			job.ResourceVersion = w.nextVersion()
+	w.checkChange(job, change)
+	w.changeAnyJob(job.Name, func(job *batchv1.Job) {
+		setSuspend(job, change.Suspend)
+		delete(job.Annotations, v1alpha1.SuspendedByAnnotation)
+		if change.SuspendedByUs {
+			metav1.SetMetaDataAnnotation(&job.ObjectMeta, v1alpha1.SuspendedByAnnotation, v1alpha1.ControllerName)
 		}
-		return
-	}
-	delete(w.jobs, name)
-}
-
-// deleteJobAsUser also notes that the Job went before its start or its end was recorded, if so.
-func (w *world) deleteJobAsUser(name string, foreground bool) {
-	if job, ok := w.jobs[name]; ok {
-		if record, ours := w.ledger[job.UID]; ours {
-			record.deleted = record.deleted || !record.recorded
-			w.ledger[job.UID] = record
-			w.lost[record.owner] = w.lost[record.owner] || !w.endRecorded(job.UID)
-		}
-	}
-	w.deleteJob(name, foreground)
-}
-
-func (w *world) endRecorded(uid types.UID) bool {
-	return w.sj != nil && slices.ContainsFunc(w.sj.Status.Steps, func(step v1alpha1.StepStatus) bool {
-		return step.JobUID == uid && step.State != v1alpha1.StepRunning
+		job.Spec.ActiveDeadlineSeconds = change.ActiveDeadlineSeconds
 	})
+	return nil
 }
 
-func (w *world) updateStatus(sj *v1alpha1.SequentialJob) (*v1alpha1.SequentialJob, error) {
-	if err := w.checkVersion(sj); err != nil {
+func (w *world) updateStatus(seen *v1alpha1.SequentialJob, plan *sequence.Plan) (*v1alpha1.SequentialJob, error) {
+	if err := w.checkVersion(seen); err != nil {
 		return nil, err
 	}
-	w.checkStatus(w.sj, sj)
-	w.sj.Status = *sj.Status.DeepCopy()
-	w.sj.ResourceVersion = w.nextVersion()
-	for _, step := range sj.Status.Steps {
-		record := w.ledger[step.JobUID]
-		record.recorded = true
-		w.ledger[step.JobUID] = record
+	w.checkStatus(w.sj, &plan.Status)
+	w.publish(w.sj, plan)
+	w.changeSJ(func(sj *v1alpha1.SequentialJob) { plan.Status.DeepCopyInto(&sj.Status) })
+	for _, step := range w.sj.Status.Steps {
+		w.note(step.JobUID, func(record *jobRecord) {
+			record.recorded = true
+			record.ended = record.ended || step.State != v1alpha1.StepRunning
+			record.done = record.done || step.State == v1alpha1.StepCompleted
+		})
 	}
-	if sj.Status.Phase == v1alpha1.SequentialJobFailed {
-		w.failed[sj.UID] = true
-	}
-	return w.readSJ(), nil
+	return w.sj, nil
 }
 
-func (w *world) setFinalizer(sj *v1alpha1.SequentialJob, want bool) (*v1alpha1.SequentialJob, error) {
-	if slices.Contains(sj.Finalizers, v1alpha1.CleanupFinalizer) == want {
-		return sj, nil
-	}
-	if err := w.checkVersion(sj); err != nil {
+func (w *world) setFinalizer(seen *v1alpha1.SequentialJob, want bool) (*v1alpha1.SequentialJob, error) {
+	if err := w.checkVersion(seen); err != nil {
 		return nil, err
 	}
 	if want {
-		w.sj.Finalizers = append(w.sj.Finalizers, v1alpha1.CleanupFinalizer)
-		w.sj.ResourceVersion = w.nextVersion()
-		return w.readSJ(), nil
+		w.changeSJ(func(sj *v1alpha1.SequentialJob) { sj.Finalizers = append(sj.Finalizers, v1alpha1.CleanupFinalizer) })
+		return w.sj, nil
 	}
 	w.dropFinalizer(v1alpha1.CleanupFinalizer)
-	return w.readSJ(), nil
+	return w.sj, nil
 }
 
 func (w *world) dropFinalizer(name string) {
-	w.sj.Finalizers = slices.DeleteFunc(w.sj.Finalizers, func(f string) bool { return f == name })
-	w.sj.ResourceVersion = w.nextVersion()
+	w.changeSJ(func(sj *v1alpha1.SequentialJob) {
+		sj.Finalizers = slices.DeleteFunc(sj.Finalizers, func(f string) bool { return f == name })
+	})
 	w.removeIfReleased()
 }
 
@@ -239,42 +241,35 @@ func (w *world) deleteSJ(orphan bool) {
 	if w.sj == nil || !w.sj.DeletionTimestamp.IsZero() {
 		return
 	}
-	w.sj.DeletionTimestamp = new(metav1.NewTime(w.clock))
-	w.sj.Generation++
-	w.sj.ResourceVersion = w.nextVersion()
 	if orphan {
-		w.sj.Finalizers = append(w.sj.Finalizers, metav1.FinalizerOrphanDependents)
 		w.orphaned[w.sj.UID] = true
 	}
+	w.changeSJ(func(sj *v1alpha1.SequentialJob) {
+		sj.DeletionTimestamp = new(metav1.NewTime(w.clock))
+		sj.Generation++
+		if orphan {
+			sj.Finalizers = append(sj.Finalizers, metav1.FinalizerOrphanDependents)
+		}
+	})
 	w.removeIfReleased()
+}
+
+// deleteExpired is what a controller does whose SequentialJob is as seen.
+func (w *world) deleteExpired(seen *v1alpha1.SequentialJob) {
+	if w.checkVersion(seen) == nil {
+		w.checkExpired()
+		w.deleteSJ(false)
+	}
 }
 
 func (w *world) removeIfReleased() {
 	if w.sj.DeletionTimestamp.IsZero() || len(w.sj.Finalizers) > 0 {
 		return
 	}
-	for _, job := range w.owned(w.sj.UID) {
+	for _, job := range controlled(w.jobs, w.sj.UID) {
 		if !hasEnded(job) && !w.orphaned[w.sj.UID] {
 			w.problem("the SequentialJob went while its Job %s runs", job.Name)
 		}
 	}
 	w.sj = nil
-}
-
-// collectGarbage does what is due: release orphans, remove what waits for its dependents or has lost its owner.
-func (w *world) collectGarbage() {
-	if w.sj != nil && slices.Contains(w.sj.Finalizers, metav1.FinalizerOrphanDependents) {
-		for _, job := range w.owned(w.sj.UID) {
-			job.OwnerReferences = nil
-			job.ResourceVersion = w.nextVersion()
-		}
-		w.dropFinalizer(metav1.FinalizerOrphanDependents)
-	}
-	for name, job := range w.jobs {
-		owner := metav1.GetControllerOf(job)
-		lost := owner != nil && owner.Kind == "SequentialJob" && owner.Name == "etl" && (w.sj == nil || w.sj.UID != owner.UID)
-		if lost || !job.DeletionTimestamp.IsZero() {
-			delete(w.jobs, name)
-		}
-	}
 }

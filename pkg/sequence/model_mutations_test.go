@@ -1,0 +1,152 @@
+package sequence_test
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+	"github.com/example/sequential-job-operator/pkg/sequence"
+)
+
+// flaw is a rule taken away, or a demand that users do not mind, and the harm that has to come of it.
+type flaw struct {
+	scenario
+	harm string
+}
+
+// Each of these takes one rule of the protocol away. A check that cannot fail proves nothing.
+var mutations = []flaw{
+	{scenario{name: "freshness: the cache decides about a create", steps: 1, processes: 2, budget: budget{JobDeletions: 1},
+		without: func(r *rules) { r.trustCache = true }}, "Job etl-0 is created a second time"},
+	{scenario{name: "the name is a lock: every Job has a name of its own", steps: 1, processes: 2,
+		without: nameAtRandom}, "step 0 is started again although"},
+	{scenario{name: "recorded completion: completed steps are judged by their Jobs again", steps: 2, processes: 1,
+		budget: budget{JobDeletions: 1}, without: forgetSteps}, "Job etl-0 is created a second time"},
+	{scenario{name: "ownership: a Job is known by its name, not by its controller's UID", steps: 2, processes: 1,
+		budget: budget{Deletions: 1, Creations: 1}, without: ignoreOwner}, "step 1 is started before step 0 was complete"},
+	{scenario{name: "grant before create: a retry is created and recorded in one write", steps: 1, retries: 1, processes: 1,
+		budget: budget{Failures: 1, Lowerings: 1}, without: grantAndCreate}, "the sequence ends while Job etl-0-r1 runs"},
+	{scenario{name: "pods first: a retry does not wait for the pods of the last attempt", steps: 1, retries: 1, processes: 1,
+		budget: budget{JobDeletions: 1}, without: func(r *rules) { r.ignorePods = true }}, "is created while a pod of Job etl-0 runs"},
+	{scenario{name: "proof: the cache says that the next step's Job does not exist", steps: 2, processes: 2,
+		budget: budget{Edits: 1}, without: func(r *rules) { r.doubtProof = true }}, "the sequence ends while Job etl-1 runs"},
+}
+
+// Each of these lets users do what the documentation asks them not to do.
+var carelessness = []flaw{
+	{scenario{name: "a Job comes and goes while a former leader is about to create it", steps: 1, processes: 2,
+		budget: budget{JobDeletions: 1}, careless: []demand{nameFree}}, "Job etl-0 is created a second time"},
+	{scenario{name: "a SequentialJob is deleted while a former leader is about to create a Job of its own", steps: 1, processes: 2,
+		budget: budget{Deletions: 1}, careless: []demand{nobodyCreates}}, "Job etl-0 is created after its SequentialJob was deleted"},
+	{scenario{name: "a Job is deleted before its start is recorded", steps: 1, processes: 1,
+		budget: budget{JobDeletions: 1}, careless: []demand{startRecorded}}, "Job etl-0 is created a second time"},
+	{scenario{name: "the Job of a step that was edited away is deleted in the background", steps: 1, processes: 1,
+		budget: budget{Edits: 1}, careless: []demand{nobodyCreates, inForeground}}, "Job etl-0 is created while a pod of Job etl-0 runs"},
+	{scenario{name: "a complete Job is deleted before that is recorded, while two controllers work", steps: 2, retries: 1, processes: 2,
+		budget: budget{JobDeletions: 1}, careless: []demand{viewsAgree}}, "Job etl-0-r1 is created while Job etl-1 runs"},
+}
+
+func TestEachRuleOfTheProtocolIsNeeded(t *testing.T) {
+	for _, flaw := range mutations {
+		t.Run(flaw.name, func(t *testing.T) { expectHarm(t, &flaw) })
+	}
+}
+
+func TestEachDemandOnUsersIsNeeded(t *testing.T) {
+	for _, flaw := range carelessness {
+		t.Run(flaw.name, func(t *testing.T) { expectHarm(t, &flaw) })
+	}
+}
+
+func expectHarm(t *testing.T, flaw *flaw) {
+	t.Helper()
+	const maxStates = 1_000_000
+	began := time.Now()
+	s := newSearch(flaw.scenario)
+	if err := s.seek(flaw.harm, maxStates); err != nil {
+		t.Fatal(err)
+	}
+	if s.problem == "" {
+		t.Fatalf("%d states, and none in which %q: the model would not notice that this is missing", len(s.states), flaw.harm)
+	}
+	t.Logf("%s, after %d moves (%d states, %v):\n%s", s.problem, len(s.trace), len(s.states), time.Since(began).Round(time.Millisecond),
+		strings.Join(s.trace, "\n"))
+}
+
+// nameAtRandom names Jobs as generateName does. Labels would tell whose they are, so they are found nevertheless.
+func nameAtRandom(r *rules) {
+	r.rename = func(w *world, job *batchv1.Job) *batchv1.Job {
+		job = job.DeepCopy()
+		job.Name += "~" + strconv.Itoa(len(w.ledger))
+		return job
+	}
+	onJobs(r, func(_ *v1alpha1.SequentialJob, job *batchv1.Job) { job.Name, _, _ = strings.Cut(job.Name, "~") })
+}
+
+// ignoreOwner takes over whatever has the name of a step's Job.
+func ignoreOwner(r *rules) {
+	r.conflict = func(*v1alpha1.SequentialJob, int, *batchv1.Job) string { return "" }
+	r.jobsOf = func(cached map[string]*batchv1.Job, _ *v1alpha1.SequentialJob) []*batchv1.Job {
+		var out []*batchv1.Job
+		for _, name := range sortedNames(cached) {
+			out = append(out, cached[name])
+		}
+		return out
+	}
+	onJobs(r, func(sj *v1alpha1.SequentialJob, job *batchv1.Job) {
+		job.OwnerReferences = sequence.NewJob(sj, 0, 0).OwnerReferences
+	})
+}
+
+// onJobs changes how Next sees the Jobs.
+func onJobs(r *rules, change func(*v1alpha1.SequentialJob, *batchv1.Job)) {
+	next, jobsOf := r.next, r.jobsOf
+	seen := func(sj *v1alpha1.SequentialJob, jobs []*batchv1.Job) []*batchv1.Job {
+		var out []*batchv1.Job
+		for _, job := range jobs {
+			job = job.DeepCopy()
+			change(sj, job)
+			out = append(out, job)
+		}
+		return out
+	}
+	r.next = func(sj *v1alpha1.SequentialJob, jobs []*batchv1.Job, now time.Time) *sequence.Plan {
+		if !sj.DeletionTimestamp.IsZero() {
+			return next(sj, jobs, now)
+		}
+		return next(sj, seen(sj, jobs), now)
+	}
+	r.jobsOf = func(cached map[string]*batchv1.Job, sj *v1alpha1.SequentialJob) []*batchv1.Job {
+		return seen(sj, jobsOf(cached, sj))
+	}
+}
+
+// forgetSteps lets the Jobs alone tell how far a sequence that has not ended is.
+func forgetSteps(r *rules) {
+	next := r.next
+	r.next = func(sj *v1alpha1.SequentialJob, jobs []*batchv1.Job, now time.Time) *sequence.Plan {
+		if !sequence.Finished(&sj.Status) {
+			sj = sj.DeepCopy()
+			sj.Status.Steps = nil
+		}
+		return next(sj, jobs, now)
+	}
+}
+
+// grantAndCreate goes on from a grant at once.
+func grantAndCreate(r *rules) {
+	next := r.next
+	r.next = func(sj *v1alpha1.SequentialJob, jobs []*batchv1.Job, now time.Time) *sequence.Plan {
+		plan := next(sj, jobs, now)
+		if !plan.Again {
+			return plan
+		}
+		sj = sj.DeepCopy()
+		sj.Status = *plan.Status.DeepCopy()
+		return next(sj, jobs, now)
+	}
+}

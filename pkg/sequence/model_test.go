@@ -1,0 +1,119 @@
+package sequence_test
+
+import (
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+)
+
+var modelFull = flag.Bool("model.full", false, "search the model within larger bounds, for some minutes")
+
+// scenario is within which bounds the model is searched.
+type scenario struct {
+	name      string
+	steps     int
+	retries   int32
+	taken     string // a name that a foreign Job has at first
+	processes int
+	budget    budget
+	// without takes a rule away.
+	without func(*rules)
+	// careless are the demands that users do not mind.
+	careless []demand
+}
+
+var whileOneWorks = []demand{nameFree, nobodyCreates, viewsAgree}
+
+// scenarios take some seconds together.
+var scenarios = []scenario{
+	{name: "a step fails or is deleted and is retried", steps: 2, retries: 1, processes: 2, budget: budget{JobDeletions: 1}},
+	{name: "a failed sequence is resumed, and the budget lowered", steps: 1, processes: 2, budget: budget{Failures: 1, Raises: 1, Lowerings: 1}},
+	{name: "a user and a queue suspend", steps: 1, processes: 2, budget: budget{Suspensions: 1, Queueings: 1}},
+	{name: "deleted and created anew", steps: 1, processes: 2, budget: budget{Deletions: 1, Creations: 1}},
+	{name: "the next step is edited", steps: 2, processes: 2, budget: budget{Edits: 1}},
+	{name: "the name of a Job is taken", steps: 2, processes: 2, taken: "etl-1", budget: budget{Failures: 1}},
+	{name: "much at once, one controller at a time", steps: 2, retries: 1, processes: 1, careless: whileOneWorks,
+		budget: budget{JobDeletions: 1, Suspensions: 1, Deletions: 1}},
+	{name: "edited and deleted, one controller at a time", steps: 2, processes: 1, careless: whileOneWorks,
+		budget: budget{JobDeletions: 1, Edits: 1, Deletions: 1}},
+}
+
+// fullScenarios take some minutes.
+var fullScenarios = []scenario{
+	{name: "a step fails, is deleted and is retried twice", steps: 2, retries: 2, processes: 2, budget: budget{Failures: 1, JobDeletions: 2}},
+	{name: "a failed sequence is resumed twice, and the budget lowered", steps: 1, processes: 2,
+		budget: budget{Failures: 2, JobDeletions: 1, Raises: 2, Lowerings: 1}},
+	{name: "a user and a queue suspend two steps", steps: 2, processes: 2, budget: budget{Suspensions: 1, Queueings: 1}},
+	{name: "suspended and deleted and retried", steps: 1, retries: 1, processes: 2, budget: budget{Suspensions: 1, JobDeletions: 1, Failures: 1}},
+	{name: "deleted and created anew, with two steps", steps: 2, processes: 2, budget: budget{Deletions: 1, Creations: 1, JobDeletions: 1}},
+	{name: "the next step is edited, and Jobs deleted", steps: 2, retries: 1, processes: 2, budget: budget{Edits: 1, JobDeletions: 1}},
+	{name: "three steps, and names that are taken", steps: 3, retries: 1, processes: 2, taken: "etl-1", budget: budget{Failures: 1}},
+	{name: "much more at once, one controller at a time", steps: 2, retries: 1, processes: 1, careless: whileOneWorks,
+		budget: budget{Failures: 1, JobDeletions: 1, Suspensions: 1, Edits: 1, Deletions: 1}},
+	{name: "queued and resumed, one controller at a time", steps: 2, retries: 1, processes: 1, careless: whileOneWorks,
+		budget: budget{Failures: 1, Queueings: 1, Suspensions: 1, Raises: 1, Lowerings: 1}},
+}
+
+// first is where it begins.
+func (s *search) first() place {
+	w := newWorld([]string{"s0", "s1", "s2"}[:s.steps]...)
+	w.told, w.intern = nil, s.intern
+	w.changeSJ(func(sj *v1alpha1.SequentialJob) {
+		if s.retries > 0 {
+			sj.Spec.Retries = &s.retries
+		}
+	})
+	if s.taken != "" {
+		w.keepJob(&batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: s.taken, UID: "uid-foreign"}})
+	}
+	return place{world: w, budget: s.budget, first: w.sj}
+}
+
+func newSearch(s scenario) *search {
+	return &search{model: newModel(s), index: map[state]uint32{}}
+}
+
+func (s *search) fail(t *testing.T) {
+	t.Helper()
+	t.Fatalf("%s, after %d moves:\n%s", s.problem, len(s.trace), strings.Join(s.trace, "\n"))
+}
+
+// TestTheProtocolKeepsItsPromisesInEveryStateWithinBounds searches all states that two controllers can come to, which
+// crash and lag behind as they like, while users and others do what the scenario allows.
+func TestTheProtocolKeepsItsPromisesInEveryStateWithinBounds(t *testing.T) {
+	const maxStates = 10_000_000
+	all := scenarios
+	if *modelFull {
+		all = slices.Concat(scenarios, fullScenarios)
+	}
+	for _, scenario := range all {
+		t.Run(scenario.name, func(t *testing.T) {
+			began := time.Now()
+			s := newSearch(scenario)
+			if err := s.seek("", maxStates); err != nil {
+				t.Fatal(err)
+			}
+			if s.problem != "" {
+				s.fail(t)
+			}
+			if trace := s.stuck(); trace != nil {
+				t.Fatal(strings.Join(trace, "\n"))
+			}
+			t.Log(s.summary(), time.Since(began).Round(time.Millisecond))
+		})
+	}
+}
+
+// summary tells within which bounds it searched, and how much there was.
+func (s *search) summary() string {
+	return fmt.Sprintf("%d steps, %d retries, %d controllers, %+v: %d states (%d worlds, %d processes), %d transitions, depth %d, no violation",
+		s.steps, s.retries, s.processes, s.budget, len(s.states), len(s.places), len(s.shells), len(s.edges), s.depth)
+}
