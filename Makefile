@@ -72,7 +72,7 @@ cluster-deploy: ## Deploy the controller to that Kubernetes and wait until it ru
 .PHONY: install
 install: ## Install the CRD into the cluster of the current kubectl context.
 	$(KUBECTL) apply -f manifests/crd.yaml
-	$(KUBECTL) wait --for=condition=Established --timeout=60s crd/sequentialjobs.batch.example.com
+	@KUBECTL="$(KUBECTL)" hack/wait-for-crd.sh
 
 .PHONY: uninstall
 uninstall: ## Remove the CRD and with it every SequentialJob.
@@ -127,7 +127,7 @@ verify: ## Check generated files, format, vet, lint, module files and scripts.
 	@hack/verify.sh
 
 .PHONY: test
-test: ## Run all tests: unit, integration, e2e. Does all the set-up.
+test: ## Run all tests: unit, integration, faults (a part of them), e2e. Does all the set-up.
 	@hack/test.sh all
 
 .PHONY: test-unit
@@ -137,6 +137,10 @@ test-unit: ## Run the unit tests.
 .PHONY: test-integration
 test-integration: ## Run the tests that need a real API server (simulated nodes).
 	@hack/test.sh integration
+
+.PHONY: test-faults
+test-faults: ## Break every call of the controller, and the cluster, in every way, and count broken promises (20 minutes).
+	@hack/test.sh faults-full
 
 .PHONY: test-e2e
 test-e2e: ## Run the tests that need a real node and the deployed image.

@@ -14,6 +14,6 @@ if [[ -n ${IMAGE_SUM:-} ]]; then
   "$kubectl" -n sequential-operator-system patch deployment sequential-operator-controller-manager --patch \
     "{\"spec\":{\"template\":{\"metadata\":{\"annotations\":{\"batch.example.com/image-sum\":\"$IMAGE_SUM\"}}}}}"
 fi
-"$kubectl" wait --for=condition=Established --timeout=60s crd/sequentialjobs.batch.example.com
+KUBECTL=$kubectl "$root/hack/wait-for-crd.sh"
 "$kubectl" -n sequential-operator-system rollout status --timeout=120s \
   deployment/sequential-operator-controller-manager

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs the tests: test.sh unit|integration|e2e|all
+# Runs the tests: test.sh unit|integration|faults|e2e|all, or test.sh faults-full for every fault everywhere (20 minutes)
 # It builds and starts what a suite needs, and stops it again, also after a failure; KEEP_CLUSTER=1 leaves it up.
-# The last lines tell how many tests of each suite ran.
+# The last lines tell which faults were injected, and how many tests of each suite ran.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
@@ -10,6 +10,8 @@ reports=$root/bin/test-reports
 mkdir -p "$reports"
 failed=0
 summary=()
+# The tests that inject faults add to it what they did.
+export FAULTS_REPORT=$reports/faults.jsonl
 
 # The modules that have tests, besides the root one.
 modules=(hack/crd hack/demo/data-tools)
@@ -73,6 +75,24 @@ integration() {
   stop_cluster
 }
 
+# A cluster of its own: these tests stop and kill parts of it. The tests of the integration suite that inject faults into the
+# controller alone are run here as well when all is wanted, because it is so much then.
+faults() {
+  local run='^TestFaults' arguments=()
+  if [[ -n $faults_full ]]; then
+    run='^Test(Integration)?Faults' arguments=(-args -faults.full)
+  fi
+  export CLUSTER_NAME=faults NODES=simulated
+  if ! hack/cluster/cluster.sh up; then
+    broken=1
+  else
+    AUDIT_LOG=$(hack/cluster/cluster.sh audit-log) KUBECONFIG=$(hack/cluster/cluster.sh kubeconfig) KUBECTL=$root/bin/cluster/kubectl \
+      go_test faults . -tags integration -run "$run" -timeout 60m ./pkg/controller "${arguments[@]}"
+  fi
+  show_cluster_logs
+  stop_cluster
+}
+
 e2e() {
   export CLUSTER_NAME=e2e NODES=real
   if ! make --no-print-directory cluster-ready; then
@@ -119,6 +139,18 @@ stop_cluster() {
   unset CLUSTER_NAME
 }
 
+print_faults() {
+  if [[ -s $FAULTS_REPORT ]]; then
+    printf '\n'
+    sed -n 's/^{"fault":"\(.*\)","injected":\([0-9]*\),"sequences":\([0-9]*\),"violations":\([0-9]*\)}$/\1|\2|\3|\4/p' "$FAULTS_REPORT" |
+      awk -F'|' '
+        function row(a, b, c, d) { printf "| %-48s | %8s | %9s | %10s |\n", a, b, c, d }
+        BEGIN { row("fault", "injected", "sequences", "violations"); row("---", "---:", "---:", "---:") }
+        { row($1, $2, $3, $4); injected += $2; sequences += $3; violations += $4 }
+        END { row("all", injected, sequences, violations) }'
+  fi
+}
+
 print_summary() {
   local row suite passed bad skipped total_passed=0 total_bad=0 total_skipped=0
   printf '\n%-12s %7s %7s %8s\n' SUITE PASSED FAILED SKIPPED
@@ -130,9 +162,11 @@ print_summary() {
   printf '\n%d passed, %d failed, %d skipped\n' "$total_passed" "$total_bad" "$total_skipped"
 }
 
+faults_full=
 case ${1:-} in
-  unit | integration | e2e) suites=("$1") ;;
-  all) suites=(unit integration e2e) ;;
+  unit | integration | faults | e2e) suites=("$1") ;;
+  faults-full) suites=(faults) faults_full=1 ;;
+  all) suites=(unit integration faults e2e) ;;
   *)
     sed -n '2,4s/^# //p' "${BASH_SOURCE[0]}" >&2
     exit 2
@@ -144,12 +178,13 @@ trap 'exit 130' INT TERM
 unset CLUSTER # the tests make their own
 need_gcc
 hack/tools/build.sh gotestsum
-rm -f "$reports"/*.json
+rm -f "$reports"/*.json "$FAULTS_REPORT"
 for suite in "${suites[@]}"; do
   printf '\n== %s tests\n' "$suite"
   broken=0
   "$suite"
   count "$suite"
 done
+print_faults
 print_summary
 exit "$failed"

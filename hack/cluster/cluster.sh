@@ -13,6 +13,11 @@ Usage: hack/cluster/cluster.sh COMMAND
   kubeconfig            print the path of its kubeconfig
   audit-log             print the path of the API server's audit log (writes to Jobs and SequentialJobs)
   nodes                 print "real" or "simulated": what the running cluster has, or "current"
+  stop COMPONENT        end one process of the control plane: etcd, kube-apiserver, kube-controller-manager,
+                        kube-scheduler or kwok-controller
+  kill COMPONENT        the same at once, as if it had crashed
+  start                 start what of the control plane was stopped or killed
+  etcd                  print the address at which etcd listens
 
 Variables:
   CLUSTER_NAME     name of the cluster; several can run side by side (default: demo)
@@ -255,6 +260,10 @@ main() {
       echo "$audit_log"
       ;;
     nodes) print_nodes ;;
+    stop | kill | start | etcd)
+      [[ $CLUSTER != current ]] || fail "CLUSTER=current: its control plane is not ours to $command"
+      "component_$command" "$@"
+      ;;
     help | -h | --help) usage ;;
     *)
       usage >&2

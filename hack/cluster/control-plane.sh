@@ -44,11 +44,18 @@ componentsPatches:
       - {key: advertise-address, value: $host_ip}
       - {key: service-cluster-ip-range, value: $service_cidr}
       - {key: audit-log-path, value: $audit_log, override: true}
+      # One file, however long: who reads it follows it while it grows.
+      - {key: audit-log-maxsize, value: "4096"}
       - {key: kubelet-preferred-address-types, value: InternalIP}
       - {key: kubelet-client-certificate, value: $kwok_cluster/pki/admin.crt}
       - {key: kubelet-client-key, value: $kwok_cluster/pki/admin.key}
+  # There is one of each: no election that it could lose, and end, when the API server is away for a while.
+  - name: kube-scheduler
+    extraArgs:
+      - {key: leader-elect, value: "false"}
   - name: kube-controller-manager
     extraArgs:
+      - {key: leader-elect, value: "false"}
       - {key: concurrent-job-syncs, value: "50"}
       - {key: concurrent-gc-syncs, value: "50"}
       - {key: concurrent-namespace-syncs, value: "50"}
@@ -94,6 +101,39 @@ control_plane_running() {
     pid_of "$file" >/dev/null || return 1
   done
   kubectl get --raw /readyz >/dev/null 2>&1
+}
+
+# component_pid_file COMPONENT: prints where its pid is, if it is a component of this cluster.
+component_pid_file() {
+  local file=$kwok_cluster/pids/${1:-}.pid
+  [[ -n ${1:-} && -e $file ]] || fail "cluster \"$CLUSTER_NAME\" runs no component \"${1:-}\""
+  echo "$file"
+}
+
+component_stop() {
+  local file
+  file=$(component_pid_file "$@")
+  take_lock
+  stop_pids 10 "$file"
+}
+
+component_kill() {
+  local file
+  file=$(component_pid_file "$@")
+  take_lock
+  stop_pids 0 "$file"
+}
+
+component_start() {
+  [[ -s $kubeconfig ]] || fail "cluster \"$CLUSTER_NAME\" is not up; run \"cluster.sh up\" first"
+  take_lock
+  mkdir -p "$run/logs"
+  control_plane_start >>"$run/logs/control-plane.log" 2>&1 ||
+    fail "cluster \"$CLUSTER_NAME\": starting its control plane again failed; the log is $run/logs/control-plane.log"
+}
+
+component_etcd() {
+  tr '\0' '\n' <"/proc/$(pid_of "$(component_pid_file etcd)")/cmdline" | sed -n 's/^--advertise-client-urls=//p'
 }
 
 simulated_nodes() {

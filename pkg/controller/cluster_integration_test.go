@@ -26,7 +26,6 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
-	"github.com/example/sequential-job-operator/pkg/controller"
 	"github.com/example/sequential-job-operator/pkg/generated/clientset/versioned"
 )
 
@@ -53,7 +52,7 @@ func withCluster(m *testing.M) (int, error) {
 	if out, err := runKubectl("apply", "--server-side", "--force-conflicts", "-f", filepath.Join(root, "manifests/crd.yaml")); err != nil {
 		return 1, fmt.Errorf("install the CRD: %w\n%s", err, out)
 	}
-	if out, err := runKubectl("wait", "--for=condition=Established", "crd/sequentialjobs.batch.example.com"); err != nil {
+	if out, err := exec.Command(filepath.Join(root, "hack/wait-for-crd.sh")).CombinedOutput(); err != nil {
 		return 1, fmt.Errorf("wait for the CRD: %w\n%s", err, out)
 	}
 	removePolicy, err := installByHandPolicy()
@@ -145,31 +144,7 @@ func (c *cluster) startController() (stop func()) {
 
 func (c *cluster) startControllerVia(counter *requestCounter) (stop func()) {
 	c.t.Helper()
-	config := restConfig(c.t)
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &inNamespace{ns: c.ns, next: next} })
-	config.Wrap(counter.wrap)
-	kube, client := kubernetes.NewForConfigOrDie(config), versioned.NewForConfigOrDie(config)
-	ctx, cancel := context.WithCancel(context.Background())
-	jobs, sjs := controller.NewJobInformers(kube), controller.NewSequentialJobInformers(client)
-	ctl, err := controller.New(ctx, kube, client, sjs.Batch().V1alpha1().SequentialJobs(), jobs.Batch().V1().Jobs())
-	must(c.t, err)
-	jobs.StartWithContext(ctx)
-	sjs.StartWithContext(ctx)
-	done := make(chan error, 1)
-	go func() { done <- ctl.Run(ctx, 2) }()
-	stop = func() {
-		if ctx.Err() != nil {
-			return
-		}
-		cancel()
-		if err := <-done; err != nil {
-			c.t.Errorf("Run: %v", err)
-		}
-		jobs.Shutdown()
-		sjs.Shutdown()
-	}
-	c.t.Cleanup(stop)
-	return stop
+	return c.startControllerThrough(counter.wrap)
 }
 
 // inNamespace narrows what a controller lists and watches in all namespaces to one.

@@ -27,6 +27,7 @@ func (c *Controller) createJob(ctx context.Context, sj *v1alpha1.SequentialJob, 
 	switch {
 	case err == nil:
 		klog.FromContext(ctx).V(2).Info("Created Job", "job", klog.KObj(job))
+		c.ownWrites.rememberJob(sj, job)
 	case apierrors.IsAlreadyExists(err):
 		return c.takeOver(ctx, sj, jobs, plan)
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause), apierrors.IsNotFound(err):

@@ -39,16 +39,16 @@ func (c *Controller) sync(ctx context.Context, name cache.ObjectName) error {
 	if err != nil {
 		return err
 	}
-	if plan.Create == nil {
+	if plan.Create == nil && plan.Change == nil {
 		return c.record(ctx, sj, jobs, plan)
 	}
-	return c.startStep(ctx, name)
+	return c.act(ctx, name)
 }
 
-// startStep starts the next step, if the live object agrees that it is due. The cache may lag behind this process's own
-// writes and, after a hand-over, behind another controller's: deciding on what was just read is what keeps a step whose
-// Job has come and gone from being started a second time.
-func (c *Controller) startStep(ctx context.Context, name cache.ObjectName) error {
+// act starts the next step, or changes the Job of the running one, if the live object agrees that it is due. The cache may
+// lag behind this process's own writes and, after a hand-over, behind another controller's: deciding on what was just read
+// keeps a step whose Job has come and gone from being started a second time, and a Job from being suspended again.
+func (c *Controller) act(ctx context.Context, name cache.ObjectName) error {
 	sj, err := c.client.BatchV1alpha1().SequentialJobs(name.Namespace).Get(ctx, name.Name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return nil
@@ -93,6 +93,8 @@ func (c *Controller) startStep(ctx context.Context, name cache.ObjectName) error
 //   - one that has the name of the next and is not recorded, because it may have been replaced meanwhile. If it is gone the
 //     cached one stands: it proves that the step was started;
 //   - those that the plan takes for absent.
+//
+// A Job that this process created and could not record yet counts as started, too, whether or not it is still there.
 func (c *Controller) decide(ctx context.Context, sj *v1alpha1.SequentialJob) (sequence.Plan, []*batchv1.Job, error) {
 	cached, err := c.jobs.ByTypedIndex(ownerIndex, string(sj.UID))
 	if err != nil {
@@ -102,6 +104,9 @@ func (c *Controller) decide(ctx context.Context, sj *v1alpha1.SequentialJob) (se
 	if !sequence.Finished(&sj.Status) {
 		if next := sequence.NextJobName(sj); jobs.has(next) {
 			jobs.read(ctx, next)
+		}
+		if own := c.ownWrites.unrecordedJob(sj); own != nil && !jobs.has(own.Name) {
+			jobs.jobs = append(jobs.jobs, own)
 		}
 		if step := runningStep(sj); step != nil && !jobs.hasUID(step.JobUID) {
 			jobs.read(ctx, step.JobName)

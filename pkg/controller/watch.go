@@ -59,7 +59,7 @@ func (c *Controller) watch(
 		},
 		DeleteFunc: func(deleted cache.DeletedObject[*v1alpha1.SequentialJob]) {
 			if sj := deleted.OptionalObj; sj != nil {
-				c.ownWrites.forget(sj.UID)
+				c.ownWrites.forgetAll(sj.UID)
 			}
 		},
 	}, options); err != nil {

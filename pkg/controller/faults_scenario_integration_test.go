@@ -1,0 +1,156 @@
+//go:build integration
+
+package controller_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	batchv1 "k8s.io/api/batch/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/utils/ptr"
+
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+	"github.com/example/sequential-job-operator/pkg/controller"
+	"github.com/example/sequential-job-operator/pkg/generated/clientset/versioned"
+)
+
+// jobsOfTheScenario are the Jobs that a run of it creates, each once, in this order.
+var jobsOfTheScenario = []string{"etl-0", "etl-1", "etl-1-r1", "etl-2", "doomed-0", "doomed-1"}
+
+// playScenario does what users and Jobs do in the run that is repeated with every fault: a sequence whose second step
+// fails once, is retried, is suspended while it is and resumed; and another one that is deleted in mid-run. It waits for what
+// the controller has to do and looks at nothing else. It returns how the first sequence ended.
+//
+// between is called whenever the controller has done what it had to and the next thing has not happened yet.
+func (c *cluster) playScenario(between func()) ending {
+	c.t.Helper()
+	end := func(name, job string, how batchv1.JobConditionType) {
+		c.t.Helper()
+		c.waitForJob(name, job)
+		between()
+		reason := map[batchv1.JobConditionType]string{batchv1.JobFailed: batchv1.JobReasonBackoffLimitExceeded}[how]
+		// A controller that has just woken may change the Job at the same time.
+		c.eventually("Job "+job+" to end", func(ctx context.Context) (bool, error) {
+			err := c.tryEndJob(ctx, job, how, reason)
+			if apierrors.IsConflict(err) {
+				return false, nil
+			}
+			return err == nil, err
+		})
+	}
+	sj := newSequence("etl", "extract", "transform", "load")
+	sj.Spec.Retries = ptr.To[int32](1)
+	c.create(sj)
+	end("etl", "etl-0", batchv1.JobComplete)
+	end("etl", "etl-1", batchv1.JobFailed)
+
+	c.waitForJob("etl", "etl-1-r1")
+	between()
+	c.patch("etl", `{"spec":{"suspend":true}}`)
+	c.waitForSuspension("etl", "etl-1-r1", true)
+	between()
+	c.patch("etl", `{"spec":{"suspend":false}}`)
+	c.waitForSuspension("etl", "etl-1-r1", false)
+	end("etl", "etl-1-r1", batchv1.JobComplete)
+	end("etl", "etl-2", batchv1.JobComplete)
+	ended := endingOf(c.waitForEnd("etl"))
+	between()
+
+	doomed := c.create(newSequence("doomed", "extract", "transform", "load"))
+	end("doomed", "doomed-0", batchv1.JobComplete)
+	c.waitForJob("doomed", "doomed-1")
+	between()
+	c.delete("doomed", metav1.DeletePropagationBackground)
+	c.waitUntilGone(doomed)
+	between()
+	return ended
+}
+
+func nothing() {}
+
+// waitForJob waits until a Job is recorded as the running step's.
+func (c *cluster) waitForJob(name, job string) {
+	c.t.Helper()
+	c.waitFor(name, "Job "+job+" to be recorded as running", func(sj *v1alpha1.SequentialJob) bool {
+		step := slices.IndexFunc(sj.Status.Steps, func(s v1alpha1.StepStatus) bool { return s.JobName == job })
+		return step >= 0 && sj.Status.Steps[step].State == v1alpha1.StepRunning
+	})
+}
+
+// waitForSuspension waits until Job and status both say so.
+func (c *cluster) waitForSuspension(name, job string, suspended bool) {
+	c.t.Helper()
+	c.eventually(fmt.Sprintf("Job %s to have suspend=%t", job, suspended), func(ctx context.Context) (bool, error) {
+		j, err := c.kube.BatchV1().Jobs(c.ns).Get(ctx, job, metav1.GetOptions{})
+		return err == nil && ptr.Deref(j.Spec.Suspend, false) == suspended, err
+	})
+	c.waitFor(name, fmt.Sprintf("suspended to be %t", suspended), func(sj *v1alpha1.SequentialJob) bool {
+		return (sj.Status.Phase == v1alpha1.SequentialJobSuspended) == suspended
+	})
+}
+
+// waitForEnd waits until a sequence has ended and nothing holds the object any more.
+func (c *cluster) waitForEnd(name string) *v1alpha1.SequentialJob {
+	c.t.Helper()
+	return c.waitFor(name, "SequentialJob "+name+" to end", func(sj *v1alpha1.SequentialJob) bool {
+		return sj.Status.CompletionTime != nil && len(sj.Finalizers) == 0
+	})
+}
+
+// ending is all of a finished sequence that does not differ from run to run.
+type ending struct {
+	Phase      v1alpha1.SequentialJobPhase
+	State      *v1alpha1.ExecutionState
+	Progress   *v1alpha1.JobProgress
+	Steps      []v1alpha1.StepStatus
+	Conditions []metav1.Condition
+}
+
+func endingOf(sj *v1alpha1.SequentialJob) ending {
+	status := sj.Status.DeepCopy()
+	for i := range status.Steps {
+		step := &status.Steps[i]
+		step.JobUID, step.StartTime, step.CompletionTime = "", nil, nil
+	}
+	for i := range status.Conditions {
+		status.Conditions[i].LastTransitionTime = metav1.Time{}
+	}
+	return ending{Phase: status.Phase, State: status.State, Progress: status.Progress, Steps: status.Steps, Conditions: status.Conditions}
+}
+
+// startControllerThrough runs a controller for this namespace whose every request passes through wrap.
+func (c *cluster) startControllerThrough(wrap func(http.RoundTripper) http.RoundTripper) (stop func()) {
+	c.t.Helper()
+	config := restConfig(c.t)
+	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &inNamespace{ns: c.ns, next: next} })
+	config.Wrap(wrap)
+	kube, client := kubernetes.NewForConfigOrDie(config), versioned.NewForConfigOrDie(config)
+	ctx, cancel := context.WithCancel(context.Background())
+	jobs, sjs := controller.NewJobInformers(kube), controller.NewSequentialJobInformers(client)
+	ctl, err := controller.New(ctx, kube, client, sjs.Batch().V1alpha1().SequentialJobs(), jobs.Batch().V1().Jobs())
+	must(c.t, err)
+	jobs.StartWithContext(ctx)
+	sjs.StartWithContext(ctx)
+	done := make(chan error, 1)
+	go func() { done <- ctl.Run(ctx, 2) }()
+	stop = func() {
+		if ctx.Err() != nil {
+			return
+		}
+		cancel()
+		// One that was stopped before its caches were full says so.
+		if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+			c.t.Errorf("Run: %v", err)
+		}
+		jobs.Shutdown()
+		sjs.Shutdown()
+	}
+	c.t.Cleanup(stop)
+	return stop
+}
