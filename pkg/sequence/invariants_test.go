@@ -56,7 +56,7 @@ func (w *world) checkAttempt(job *jobRecord) int32 {
 	for uid, other := range w.ledger {
 		before = before || (other.owner == job.owner && other.index == job.index-1 && other.complete)
 		// Users are told to delete the Job of a step that was edited away just as it started.
-		editedAway := !other.recorded && other.step != job.step
+		editedAway := !other.recorded && (other.unwanted || other.step != job.step)
 		if other.owner != job.owner || other.index != job.index || editedAway {
 			continue
 		}

@@ -115,7 +115,7 @@ func (m *model) placeID(p place) uint32 {
 	}
 	for _, uid := range sortedKeys(p.ledger) {
 		r := p.ledger[uid]
-		fmt.Fprintf(&key, "|%s %s %t%t%t%t%t%t", uid, r.step, r.complete, r.failed, r.recorded, r.ended, r.done, r.queued)
+		fmt.Fprintf(&key, "|%s %s %t%t%t%t%t%t%t", uid, r.step, r.complete, r.failed, r.recorded, r.ended, r.done, r.queued, r.unwanted)
 	}
 	id, known := m.placeIDs[key.String()]
 	if !known {

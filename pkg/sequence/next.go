@@ -263,7 +263,7 @@ func (p *planner) completeStep(index int, step *v1alpha1.StepStatus, ended metav
 // followRunning keeps the Job of the running step as the spec wants it, and tells if it does not get on.
 func (p *planner) followRunning(index int, step *v1alpha1.StepStatus, job *batchv1.Job) {
 	suspended := p.followSuspension(index, step, job)
-	p.change(job, suspended)
+	p.change(index, job, suspended)
 	if !suspended {
 		p.followPods(index, job)
 	}

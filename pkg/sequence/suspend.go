@@ -64,8 +64,9 @@ func (p *planner) goOn() {
 }
 
 // change makes the Job of the running step follow spec.suspend and spec.activeDeadlineSeconds. suspended says that
-// the sequence is paused, by whomever.
-func (p *planner) change(job *batchv1.Job, suspended bool) {
+// the sequence is paused, by whomever. A Job is changed only once the status names it: nobody would resume one that was
+// suspended and whose step the user then removed.
+func (p *planner) change(index int, job *batchv1.Job, suspended bool) {
 	is := ptr.Deref(job.Spec.Suspend, false)
 	want := JobChange{
 		Job:                   job,
@@ -73,8 +74,11 @@ func (p *planner) change(job *batchv1.Job, suspended bool) {
 		SuspendedByUs:         suspended && (!is || suspendedByUs(job)),
 		ActiveDeadlineSeconds: p.jobDeadline(job, is, suspended),
 	}
-	if want.Suspend != is || want.SuspendedByUs != suspendedByUs(job) ||
-		!ptr.Equal(want.ActiveDeadlineSeconds, job.Spec.ActiveDeadlineSeconds) {
+	switch changed := want.Suspend != is || want.SuspendedByUs != suspendedByUs(job) ||
+		!ptr.Equal(want.ActiveDeadlineSeconds, job.Spec.ActiveDeadlineSeconds); {
+	case changed && p.startIsRecorded(index):
 		p.plan.Change = &want
+	case changed:
+		p.plan.Again = true
 	}
 }

@@ -71,6 +71,7 @@ func heldByUs(job *batchv1.Job) bool {
 // removeJob lets a Job go. If it ran, its pods go later.
 func (w *world) removeJob(name string, podsStay bool) {
 	job := w.jobs[name]
+	w.noteUnwanted(job)
 	delete(w.jobs, name)
 	if record, ours := w.ledger[job.UID]; ours && podsStay && !hasEnded(job) && !isSuspended(job) {
 		w.left[job.UID] = record.owner
@@ -79,7 +80,15 @@ func (w *world) removeJob(name string, podsStay bool) {
 
 // markJob deletes a Job in the foreground: it stays until its pods are gone.
 func (w *world) markJob(name string) {
+	w.noteUnwanted(w.jobs[name])
 	w.changeAnyJob(name, func(job *batchv1.Job) { job.DeletionTimestamp = new(metav1.NewTime(w.clock)) })
+}
+
+func (w *world) noteUnwanted(job *batchv1.Job) {
+	if record, ours := w.ledger[job.UID]; ours && w.sj != nil && w.sj.UID == record.owner && w.inTheWay(job) {
+		record.unwanted = true
+		w.ledger[job.UID] = record
+	}
 }
 
 // deleteOwn deletes a Job in the foreground as a controller does that has seen it like this.

@@ -58,6 +58,8 @@ type jobRecord struct {
 	ended    bool // so is its end
 	done     bool // namely as complete
 	queued   bool // a queue has suspended it
+	// unwanted says that it was deleted as the status asked, because its step was edited away just as it started.
+	unwanted bool
 }
 
 func newWorld(steps ...string) *world {
