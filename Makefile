@@ -139,7 +139,7 @@ test-integration: ## Run the tests that need a real API server (simulated nodes)
 	@hack/test.sh integration
 
 .PHONY: test-faults
-test-faults: ## Break every call of the controller, and the cluster, in every way, and count broken promises (20 minutes).
+test-faults: ## Break every call of the controller, and the cluster, in every way, and count broken promises (half an hour).
 	@hack/test.sh faults-full
 
 .PHONY: test-e2e
