@@ -63,7 +63,7 @@ lint() {
   local module status=0
   hack/tools/build.sh golangci-lint || return 1
   for module in "${modules[@]}"; do
-    (cd "$module" && "$root/bin/tools/golangci-lint" run --config "$root/.golangci.yml" ./...) || status=1
+    (cd "$module" && "$root/bin/tools/golangci-lint" run --allow-parallel-runners --config "$root/.golangci.yml" ./...) || status=1
   done
   return $status
 }

@@ -159,7 +159,7 @@ func TestIntegrationANamespaceThatIsDeletedInMidRunGoes(t *testing.T) {
 	}
 }
 
-// Not even after a restart. The tests of faults watch 500 of them for ten minutes.
+// A sequence at rest costs nothing, not even after a restart.
 func TestIntegrationSequencesAtRestCauseNoWrites(t *testing.T) {
 	c := newByHandCluster(t)
 	c.jobs.completeAll()
