@@ -144,7 +144,7 @@ func (m *model) shellID(s *shell) uint32 {
 			m.planIDs[s.plan] = len(m.planIDs)
 		}
 	}
-	key := fmt.Sprintf("%s|%t|%s|%s|%s|%s|%d", s.at, s.live, versionOf(s.sj), versions(s.jobs), versionOf(s.seenSJ),
+	key := fmt.Sprintf("%s|%v|%t|%s|%s|%s|%s|%d", s.at, s.asked, s.live, versionOf(s.sj), versions(s.jobs), versionOf(s.seenSJ),
 		versionsByName(s.seenJobs), m.planIDs[s.plan])
 	if s.plan == nil {
 		key += "none"

@@ -15,14 +15,16 @@ import (
 func (s *shell) send(w *world) error {
 	switch s.at {
 	case readNextJob:
-		s.sendReadNextJob(w)
+		s.know(w.jobs[sequence.NextJobName(s.sj)])
+		s.gatherRunning(w)
 	case readRunningJob:
 		s.know(w.jobs[runningStep(s.sj).JobName])
 		s.decide(w)
-	case readProof:
-		s.know(w.jobs[sequence.NextJobName(s.sj)])
-		s.plan = s.rules.next(s.sj, s.jobs, w.clock)
-		s.act(w)
+	case readAbsentJob:
+		name := s.toAsk()
+		s.know(w.jobs[name])
+		s.asked = append(s.asked[:len(s.asked):len(s.asked)], name)
+		s.decide(w)
 	case readSJ:
 		s.live = true
 		s.use(w, w.sj)
@@ -44,22 +46,14 @@ func (s *shell) send(w *world) error {
 	return nil
 }
 
-// know adds what was read.
+// know adds what was read; it takes the place of a cached Job of that name. If there is none any more the cached one stands:
+// it proves that the step was started.
 func (s *shell) know(job *batchv1.Job) {
-	if job != nil {
-		s.jobs = append(s.jobs[:len(s.jobs):len(s.jobs)], job)
+	if job == nil {
+		return
 	}
-}
-
-// sendReadNextJob reads the Job of the next step, which may have been replaced since the cache saw it. If it is gone the
-// cached one stands: it proves that the step was started.
-func (s *shell) sendReadNextJob(w *world) {
-	next := sequence.NextJobName(s.sj)
-	if job := w.jobs[next]; job != nil {
-		s.jobs = slices.Clone(s.jobs)
-		s.jobs[slices.IndexFunc(s.jobs, func(job *batchv1.Job) bool { return job.Name == next })] = job
-	}
-	s.gatherRunning(w)
+	s.jobs = slices.DeleteFunc(slices.Clone(s.jobs), func(other *batchv1.Job) bool { return other.Name == job.Name })
+	s.jobs = append(s.jobs, job)
 }
 
 func (s *shell) sendListPods(w *world) {

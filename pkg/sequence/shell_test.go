@@ -30,6 +30,8 @@ type shell struct {
 	sj   *v1alpha1.SequentialJob
 	jobs []*batchv1.Job
 	plan *sequence.Plan
+	// asked are the names of the Jobs that the plan took for absent and that were read.
+	asked []string
 }
 
 // rules are what a shell goes by. To show what a rule is good for, tests take one away.
@@ -42,7 +44,7 @@ type rules struct {
 	rename func(w *world, job *batchv1.Job) *batchv1.Job
 	// trustCache creates what the cache says is due.
 	trustCache bool
-	// doubtProof takes the cache's word for it that the next step's Job does not exist.
+	// doubtProof takes the cache's word for it that a Job does not exist.
 	doubtProof bool
 	// ignorePods does not wait for them.
 	ignorePods bool
@@ -72,7 +74,7 @@ const (
 	none            request = ""
 	readNextJob     request = "reads the next step's Job"
 	readRunningJob  request = "reads the running step's Job"
-	readProof       request = "reads the next step's Job to be sure that there is none"
+	readAbsentJob   request = "reads a Job to be sure that there is none"
 	readSJ          request = "reads the SequentialJob"
 	listPods        request = "lists the pods"
 	addFinalizer    request = "adds the finalizer"
@@ -114,7 +116,7 @@ func (s *shell) seeJobs(w *world) { s.seenJobs = maps.Clone(w.jobs) }
 
 // stop ends a turn, by its end, by an error that asks for another one, or by a crash.
 func (s *shell) stop() {
-	s.at, s.live, s.sj, s.jobs, s.plan = none, false, nil, nil, nil
+	s.at, s.live, s.sj, s.jobs, s.plan, s.asked = none, false, nil, nil, nil, nil
 }
 
 // sync is one turn of the worker, without anything in between.
@@ -134,7 +136,7 @@ func (s *shell) step(w *world) {
 
 // isCreating says whether this turn may create a Job on the strength of what it has read.
 func (s *shell) isCreating() bool {
-	return s.live && slices.Contains([]request{readNextJob, readRunningJob, readProof, listPods, addFinalizer, createJob}, s.at)
+	return s.live && slices.Contains([]request{readNextJob, readRunningJob, readAbsentJob, listPods, addFinalizer, createJob}, s.at)
 }
 
 // mayCreate says whether it may be a Job of that name: what was read does not say that this one was ever started.
@@ -167,7 +169,7 @@ func (s *shell) use(w *world, sj *v1alpha1.SequentialJob) {
 
 // gather collects the Jobs. Those that the cache alone would decide on are read.
 func (s *shell) gather(w *world) {
-	s.jobs = s.rules.jobsOf(s.seenJobs, s.sj)
+	s.jobs, s.asked = s.rules.jobsOf(s.seenJobs, s.sj), nil
 	switch {
 	case sequence.Finished(&s.sj.Status):
 		s.decide(w)
@@ -202,21 +204,15 @@ func runningStep(sj *v1alpha1.SequentialJob) *v1alpha1.StepStatus {
 	return nil
 }
 
-// decide first makes sure that the next step's Job does not exist without being in the cache, if that would make the
-// decision wrong: a step whose Job is gone was complete then, and a sequence that has come to its end has not.
+// decide first makes sure that the Jobs which the plan takes for absent are not only missing in the cache.
 func (s *shell) decide(w *world) {
 	s.plan = s.rules.next(s.sj, s.jobs, w.clock)
-	ends := sequence.Finished(&s.plan.Status) && !sequence.Finished(&s.sj.Status)
-	if (ends || s.missesRunning()) && !s.knows(sequence.NextJobName(s.sj)) && !s.rules.doubtProof {
-		s.at = readProof
+	if s.toAsk() != "" {
+		s.at = readAbsentJob
 		return
 	}
-	s.act(w)
-}
-
-func (s *shell) act(w *world) {
 	switch {
-	case s.plan.Create == nil:
+	case s.plan.Create == nil && (s.plan.Change == nil || s.live || s.rules.trustCache):
 		s.explain(w)
 		s.record()
 	case !s.live && !s.rules.trustCache:
@@ -226,6 +222,16 @@ func (s *shell) act(w *world) {
 	default:
 		s.secure()
 	}
+}
+
+// toAsk returns the name of a Job that is still to be asked for.
+func (s *shell) toAsk() string {
+	for _, name := range s.plan.Absent {
+		if !s.rules.doubtProof && !slices.Contains(s.asked, name) {
+			return name
+		}
+	}
+	return ""
 }
 
 // secure comes to the create once the finalizer is there.
@@ -255,7 +261,7 @@ func (s *shell) explain(w *world) {
 
 // record comes to the first request that carries out a plan without a create.
 func (s *shell) record() {
-	s.jobs = nil
+	s.jobs, s.asked = nil, nil
 	if s.at = changeJob; s.plan.Change == nil {
 		s.recordStatus()
 	}

@@ -99,8 +99,10 @@ func (w *walk) oneIn(n int) bool { return w.random.IntN(n) == 0 }
 
 // move lets one thing happen.
 func (w *walk) move() {
-	// A former leader that is frozen while the time of its sequence runs out may create a Job beside the end of it.
-	if w.oneIn(2) && !w.isCreating() {
+	// A sequence whose time runs out while a former leader is about to create its next Job ends beside that Job, which stops
+	// by its own deadline.
+	isUnlimited := w.sj == nil || w.sj.Spec.ActiveDeadlineSeconds == nil
+	if w.oneIn(2) && (isUnlimited || !w.isCreating()) {
 		w.passTime(time.Duration(w.random.IntN(3)) * time.Second)
 	}
 	i := w.random.IntN(len(w.shells))
