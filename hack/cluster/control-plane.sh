@@ -144,7 +144,7 @@ simulated_nodes() {
 # kwokctl itself would kill; etcd and the API server like to be asked.
 control_plane_stop() {
   local name files=()
-  for name in kwok kube-scheduler kube-controller-manager kube-apiserver; do
+  for name in kwok-controller kube-scheduler kube-controller-manager kube-apiserver; do
     files+=("$kwok_cluster/pids/$name.pid")
   done
   stop_pids 5 "${files[@]}"
