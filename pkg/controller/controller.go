@@ -10,12 +10,10 @@ import (
 	"sync"
 	"time"
 
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
-	batchinformers "k8s.io/client-go/informers/batch/v1"
 	"k8s.io/client-go/kubernetes"
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/cache"
@@ -26,8 +24,6 @@ import (
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 	"github.com/example/sequential-job-operator/pkg/generated/clientset/versioned"
 	"github.com/example/sequential-job-operator/pkg/generated/clientset/versioned/scheme"
-	informers "github.com/example/sequential-job-operator/pkg/generated/informers/externalversions/batch/v1alpha1"
-	listers "github.com/example/sequential-job-operator/pkg/generated/listers/batch/v1alpha1"
 )
 
 const (
@@ -40,34 +36,28 @@ const (
 	// podPollInterval is how often a SequentialJob that is being deleted looks whether its last pods are gone.
 	podPollInterval = time.Second
 
-	ownerIndex = "owner"
+	queueName = "sequentialjob"
 )
+
+var errPanic = errors.New("panic")
 
 // Controller runs SequentialJobs.
 type Controller struct {
 	kube   kubernetes.Interface
 	client versioned.Interface
 
-	sequentialJobs listers.SequentialJobLister
-	jobs           cache.TypedIndexer[*batchv1.Job]
-	synced         []cache.DoneChecker
+	informers *Informers
 
 	queue       workqueue.TypedRateLimitingInterface[cache.ObjectName]
 	ownWrites   ownWrites
+	completions completions
 	broadcaster record.EventBroadcaster
 	recorder    record.EventRecorderLogger
 	now         func() time.Time
 }
 
-// New returns a Controller that reads from the given informers. The Job informer has to be one that NewJobInformers made;
-// neither may have been started yet.
-func New(
-	ctx context.Context,
-	kube kubernetes.Interface,
-	client versioned.Interface,
-	sequentialJobs informers.TypedSequentialJobInformer,
-	jobs batchinformers.TypedJobInformer,
-) (*Controller, error) {
+// New returns a Controller that reads from the given informers, which must not have been started yet.
+func New(ctx context.Context, kube kubernetes.Interface, client versioned.Interface, informers *Informers) (*Controller, error) {
 	// The default correlator drops the events of one object after 25 and folds similar ones after 10; a sequence of 100
 	// steps has more than 200, each of which tells something else.
 	const eventsPerObject = 1000
@@ -78,24 +68,15 @@ func New(
 		MaxEvents: eventsPerObject,
 	}))
 	c := &Controller{
-		kube:           kube,
-		client:         client,
-		sequentialJobs: sequentialJobs.Lister(),
-		jobs:           jobs.TypedInformer().GetTypedIndexer(),
-		synced: []cache.DoneChecker{
-			sequentialJobs.Informer().HasSyncedChecker(), jobs.Informer().HasSyncedChecker(),
-		},
-		queue: workqueue.NewTypedRateLimitingQueueWithConfig(
-			workqueue.NewTypedItemExponentialFailureRateLimiter[cache.ObjectName](firstRetryDelay, maxRetryDelay),
-			workqueue.TypedRateLimitingQueueConfig[cache.ObjectName]{Name: "sequentialjob"}),
+		kube:        kube,
+		client:      client,
+		informers:   informers,
+		queue:       newQueue(),
 		broadcaster: broadcaster,
 		recorder:    broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: v1alpha1.ControllerName}),
 		now:         time.Now,
 	}
-	if err := jobs.TypedInformer().AddTypedIndexers(batchinformers.JobIndexers{ownerIndex: ownerOf}); err != nil {
-		return nil, fmt.Errorf("index Jobs by owner: %w", err)
-	}
-	if err := c.watch(klog.FromContext(ctx), sequentialJobs.TypedInformer(), jobs.TypedInformer()); err != nil {
+	if err := c.watchAll(klog.FromContext(ctx)); err != nil {
 		return nil, fmt.Errorf("watch: %w", err)
 	}
 	return c, nil
@@ -112,8 +93,10 @@ func (c *Controller) Run(ctx context.Context, workers int) error {
 	defer c.broadcaster.Shutdown()
 	defer c.queue.ShutDown()
 
+	phases.count(c.informers)
+	defer phases.count(nil)
 	logger.V(2).Info("Waiting for caches")
-	if !cache.WaitFor(ctx, "SequentialJobs and Jobs", c.synced...) {
+	if !cache.WaitFor(ctx, "SequentialJobs and Jobs", c.informers.syncCheckers()...) {
 		return fmt.Errorf("caches did not fill: %w", context.Cause(ctx))
 	}
 	logger.V(2).Info("Started", "workers", workers)
@@ -145,7 +128,9 @@ func (c *Controller) workOnce(ctx context.Context) bool {
 	syncCtx, cancel := context.WithTimeout(klog.NewContext(context.WithoutCancel(ctx), logger), syncTimeout)
 	defer cancel()
 
-	switch err := c.syncSafely(syncCtx, name); {
+	err := c.syncSafely(syncCtx, name)
+	countSyncError(err)
+	switch {
 	case err == nil:
 		c.queue.Forget(name)
 	case errors.Is(err, errWaiting), apierrors.IsConflict(err):
@@ -163,15 +148,8 @@ func (c *Controller) syncSafely(ctx context.Context, name cache.ObjectName) (err
 	defer func() {
 		if cause := recover(); cause != nil {
 			syncPanics.Inc()
-			err = fmt.Errorf("panic: %v\n%s", cause, debug.Stack())
+			err = fmt.Errorf("%w: %v\n%s", errPanic, cause, debug.Stack())
 		}
 	}()
 	return c.sync(ctx, name)
-}
-
-func ownerOf(job *batchv1.Job) ([]string, error) {
-	if owner := metav1.GetControllerOf(job); owner != nil {
-		return []string{string(owner.UID)}, nil
-	}
-	return nil, nil
 }

@@ -28,6 +28,7 @@ func (c *Controller) createJob(ctx context.Context, sj *v1alpha1.SequentialJob, 
 	case err == nil:
 		klog.FromContext(ctx).V(2).Info("Created Job", "job", klog.KObj(job))
 		c.ownWrites.rememberJob(sj, job)
+		c.measureGap(plan)
 	case apierrors.IsAlreadyExists(err):
 		return c.takeOver(ctx, sj, jobs, plan)
 	case apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause), apierrors.IsNotFound(err):
@@ -37,7 +38,7 @@ func (c *Controller) createJob(ctx context.Context, sj *v1alpha1.SequentialJob, 
 		message := strings.Join(sequence.DescribeInvalid(plan.CreateIndex, causes(err)), "; ")
 		return c.record(ctx, sj, jobs, plan.Invalid(sj, plan.CreateIndex, message, c.timestamp()))
 	default:
-		return c.block(ctx, sj, plan, v1alpha1.ReasonJobCreateFailed, createFailed(plan, err))
+		return c.block(ctx, sj, plan, v1alpha1.ReasonJobCreateFailed, createFailed(plan, err), err)
 	}
 	jobs = append(jobs[:len(jobs):len(jobs)], job)
 	return c.record(ctx, sj, jobs, sequence.Next(sj, jobs, c.now()))
@@ -56,9 +57,9 @@ func (c *Controller) takeOver(ctx context.Context, sj *v1alpha1.SequentialJob, j
 	if conflict := sequence.Conflict(sj, plan.CreateIndex, job); conflict != "" {
 		if sequence.LeftByPredecessor(sj, job) {
 			return c.wait(ctx, sj, plan.Waiting(sj, v1alpha1.ReasonJobNameConflict,
-				fmt.Sprintf("Waiting until Job %s of the deleted SequentialJob of this name is removed", job.Name), c.timestamp()))
+				fmt.Sprintf("Waiting until Job %s of the deleted SequentialJob of this name is removed", job.Name), c.timestamp()), nil)
 		}
-		return c.block(ctx, sj, plan, v1alpha1.ReasonJobNameConflict, conflict)
+		return c.block(ctx, sj, plan, v1alpha1.ReasonJobNameConflict, conflict, nil)
 	}
 	klog.FromContext(ctx).V(2).Info("Took over Job", "job", klog.KObj(job))
 	jobs = append(jobs[:len(jobs):len(jobs)], job)

@@ -128,15 +128,14 @@ func endingOf(sj *v1alpha1.SequentialJob) ending {
 func (c *cluster) startControllerThrough(wrap func(http.RoundTripper) http.RoundTripper) (stop func()) {
 	c.t.Helper()
 	config := restConfig(c.t)
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &inNamespace{ns: c.ns, next: next} })
 	config.Wrap(wrap)
 	kube, client := kubernetes.NewForConfigOrDie(config), versioned.NewForConfigOrDie(config)
 	ctx, cancel := context.WithCancel(context.Background())
-	jobs, sjs := controller.NewJobInformers(kube), controller.NewSequentialJobInformers(client)
-	ctl, err := controller.New(ctx, kube, client, sjs.Batch().V1alpha1().SequentialJobs(), jobs.Batch().V1().Jobs())
+	informers, err := controller.NewInformers(kube, client, c.ns)
 	must(c.t, err)
-	jobs.StartWithContext(ctx)
-	sjs.StartWithContext(ctx)
+	ctl, err := controller.New(ctx, kube, client, informers)
+	must(c.t, err)
+	informers.Start(ctx)
 	done := make(chan error, 1)
 	go func() { done <- ctl.Run(ctx, 2) }()
 	stop = func() {
@@ -148,8 +147,7 @@ func (c *cluster) startControllerThrough(wrap func(http.RoundTripper) http.Round
 		if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
 			c.t.Errorf("Run: %v", err)
 		}
-		jobs.Shutdown()
-		sjs.Shutdown()
+		informers.Shutdown()
 	}
 	c.t.Cleanup(stop)
 	return stop

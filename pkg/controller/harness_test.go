@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/informers"
 	kubefake "k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/cache"
@@ -21,7 +20,6 @@ import (
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 	"github.com/example/sequential-job-operator/pkg/generated/clientset/versioned/fake"
-	sjinformers "github.com/example/sequential-job-operator/pkg/generated/informers/externalversions"
 	"github.com/example/sequential-job-operator/pkg/sequence"
 )
 
@@ -46,8 +44,7 @@ type world struct {
 	client   *fake.Clientset
 	sjs      cache.Indexer
 	jobs     cache.Indexer
-	jobsInf  informers.SharedInformerFactory
-	sjsInf   sjinformers.SharedInformerFactory
+	caches   *Informers
 	recorder *record.FakeRecorder
 	c        *Controller
 	version  atomic.Int64
@@ -69,11 +66,13 @@ func newWorld(t *testing.T, sj *v1alpha1.SequentialJob, existing ...runtime.Obje
 	copyWatched(&w.kube.Fake, w.kube.Tracker())
 	copyWatched(&w.client.Fake, w.client.Tracker())
 
-	w.jobsInf, w.sjsInf = NewJobInformers(w.kube), NewSequentialJobInformers(w.client)
-	sjInformer, jobInformer := w.sjsInf.Batch().V1alpha1().SequentialJobs(), w.jobsInf.Batch().V1().Jobs()
-	c, err := New(w.ctx, w.kube, w.client, sjInformer, jobInformer)
+	var err error
+	w.caches, err = NewInformers(w.kube, w.client)
 	must(t, err)
-	w.c, w.sjs, w.jobs = c, sjInformer.Informer().GetIndexer(), jobInformer.Informer().GetIndexer()
+	w.c, err = New(w.ctx, w.kube, w.client, w.caches)
+	must(t, err)
+	all := w.caches.of(metav1.NamespaceAll)
+	w.sjs, w.jobs = all.sequentialJobs.Informer().GetIndexer(), all.jobs.Informer().GetIndexer()
 	return w
 }
 

@@ -1,19 +1,148 @@
 package controller
 
 import (
+	"context"
+	"errors"
 	"sync"
+	"sync/atomic"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/component-base/metrics"
 	"k8s.io/component-base/metrics/legacyregistry"
+
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 )
 
-var syncPanics = metrics.NewCounter(&metrics.CounterOpts{
-	Subsystem: "sequentialjob_controller",
-	Name:      "sync_panics_total",
-	Help: "How often the work on one SequentialJob ended in a panic. The others are not affected; " +
-		"the log has the SequentialJob and the stack. Any value above 0 is a bug worth reporting.",
-	StabilityLevel: metrics.ALPHA,
-})
+// The metrics carry no names of objects or namespaces: there may be any number of these. docs/monitoring.md explains them all.
+const metricsSubsystem = "sequentialjob"
+
+var (
+	sequencesFinished = metrics.NewCounterVec(&metrics.CounterOpts{
+		Subsystem: metricsSubsystem, Name: "sequences_finished_total", StabilityLevel: metrics.ALPHA,
+		Help: "SequentialJobs that ended, by result (completed, failed) and by reason. " +
+			"One that fails, is retried by hand and completes counts once for each end.",
+	}, []string{"result", "reason"})
+	stepsFinished = metrics.NewCounterVec(&metrics.CounterOpts{
+		Subsystem: metricsSubsystem, Name: "steps_finished_total", StabilityLevel: metrics.ALPHA,
+		Help: "Attempts at steps that ended, by result (completed, failed) and by reason.",
+	}, []string{"result", "reason"})
+	sequenceDuration = metrics.NewHistogramVec(&metrics.HistogramOpts{
+		Subsystem: metricsSubsystem, Name: "sequence_duration_seconds", StabilityLevel: metrics.ALPHA,
+		Help:    "Time from the start of a SequentialJob's first step to its end, by result; the time for which it was suspended included.",
+		Buckets: durationBuckets,
+	}, []string{"result"})
+	stepDuration = metrics.NewHistogramVec(&metrics.HistogramOpts{
+		Subsystem: metricsSubsystem, Name: "step_duration_seconds", StabilityLevel: metrics.ALPHA,
+		Help:    "Time from the start of an attempt at a step to its end, by result.",
+		Buckets: durationBuckets,
+	}, []string{"result"})
+	stepGap = metrics.NewHistogram(&metrics.HistogramOpts{
+		Subsystem: metricsSubsystem, Name: "step_gap_seconds", StabilityLevel: metrics.ALPHA,
+		Help: "Time from this controller seeing that a step's Job is complete to the API server having created the Job of the next " +
+			"step. Steps that were suspended in between are left out.",
+		Buckets: metrics.ExponentialBuckets(0.005, 2, 14),
+	})
+	timeToFirstStep = metrics.NewHistogram(&metrics.HistogramOpts{
+		Subsystem: metricsSubsystem, Name: "time_to_first_step_seconds", StabilityLevel: metrics.ALPHA,
+		Help: "Time from the creation of a SequentialJob to that of its first Job, in whole seconds as the API server records them. " +
+			"Those that were suspended from the beginning are left out.",
+		Buckets: []float64{0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600},
+	})
+	syncErrors = metrics.NewCounterVec(&metrics.CounterOpts{
+		Subsystem: metricsSubsystem, Name: "sync_errors_total", StabilityLevel: metrics.ALPHA,
+		Help: "Attempts to work on a SequentialJob that failed and are tried again, by the API server's reason. " +
+			"Conflict is harmless: somebody else was faster.",
+	}, []string{"reason"})
+	syncPanics = metrics.NewCounter(&metrics.CounterOpts{
+		Subsystem: metricsSubsystem, Name: "sync_panics_total", StabilityLevel: metrics.ALPHA,
+		Help: "How often the work on one SequentialJob ended in a panic. The others are not affected; " +
+			"the log has the SequentialJob and the stack. Any value above 0 is a bug worth reporting.",
+	})
+	phases = &phaseCollector{}
+
+	// From one second to about three days.
+	durationBuckets = metrics.ExponentialBuckets(1, 2, 19)
+)
 
 // registerMetrics makes the metrics part of what the process exposes, once, however many controllers it runs.
-var registerMetrics = sync.OnceFunc(func() { legacyregistry.MustRegister(syncPanics) })
+var registerMetrics = sync.OnceFunc(func() {
+	legacyregistry.MustRegister(sequencesFinished, stepsFinished, sequenceDuration, stepDuration, stepGap, timeToFirstStep,
+		syncErrors, syncPanics)
+	legacyregistry.CustomMustRegister(phases)
+})
+
+// phaseCollector counts the cached SequentialJobs when it is asked. It reports nothing while no controller runs: a replica
+// that does not lead must not count them a second time.
+type phaseCollector struct {
+	metrics.BaseStableCollector
+	source atomic.Pointer[Informers]
+}
+
+var (
+	_ metrics.StableCollector = &phaseCollector{}
+
+	phaseDesc = metrics.NewDesc(metricsSubsystem+"_sequences", "SequentialJobs that exist, by phase.", []string{"phase"}, nil,
+		metrics.ALPHA, "")
+)
+
+// count makes the collector count what these informers have cached; nil makes it stop.
+func (p *phaseCollector) count(informers *Informers) { p.source.Store(informers) }
+
+// DescribeWithStability describes the metric.
+func (p *phaseCollector) DescribeWithStability(ch chan<- *metrics.Desc) { ch <- phaseDesc }
+
+// CollectWithStability counts.
+func (p *phaseCollector) CollectWithStability(ch chan<- metrics.Metric) {
+	informers := p.source.Load()
+	if informers == nil || !informers.HaveSynced() {
+		return
+	}
+	for phase, n := range informers.phases() {
+		ch <- metrics.NewLazyConstMetric(phaseDesc, metrics.GaugeValue, float64(n), string(phase))
+	}
+}
+
+// phases counts the cached SequentialJobs by phase.
+func (i *Informers) phases() map[v1alpha1.SequentialJobPhase]int {
+	counts := map[v1alpha1.SequentialJobPhase]int{
+		v1alpha1.SequentialJobPending: 0, v1alpha1.SequentialJobRunning: 0, v1alpha1.SequentialJobSuspended: 0,
+		v1alpha1.SequentialJobCompleted: 0, v1alpha1.SequentialJobFailed: 0,
+	}
+	for _, in := range i.byNamespace {
+		sequentialJobs, _ := in.sequentialJobs.Lister().List(labels.Everything()) // a cache has no errors
+		for _, sj := range sequentialJobs {
+			phase := sj.Status.Phase
+			if phase == "" {
+				phase = v1alpha1.SequentialJobPending
+			}
+			counts[phase]++
+		}
+	}
+	return counts
+}
+
+// countSyncError counts what went wrong with a sync. Waiting for what the API server did not refuse is no error.
+func countSyncError(err error) {
+	if reason := syncErrorReason(err); reason != "" {
+		syncErrors.WithLabelValues(reason).Inc()
+	}
+}
+
+func syncErrorReason(err error) string {
+	reason := apierrors.ReasonForError(err)
+	switch {
+	case err == nil:
+		return ""
+	case reason != metav1.StatusReasonUnknown:
+		return string(reason)
+	case errors.Is(err, errPanic):
+		return "Panic"
+	case errors.Is(err, context.DeadlineExceeded):
+		return "Timeout"
+	case err == errWaiting: //nolint:errorlint // what wraps it has a cause besides
+		return ""
+	}
+	return "Other"
+}

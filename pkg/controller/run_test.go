@@ -19,13 +19,11 @@ import (
 // running starts the controller of w with real informers. What Run returned comes on done after stop was called.
 func running(t *testing.T, w *world) (stop context.CancelFunc, done <-chan error) {
 	t.Helper()
-	w.jobsInf.StartWithContext(w.ctx)
-	w.sjsInf.StartWithContext(w.ctx)
+	w.caches.Start(w.ctx)
 	ended := make(chan error, 1)
 	go func() {
 		err := w.c.Run(w.ctx, 2)
-		w.jobsInf.Shutdown()
-		w.sjsInf.Shutdown()
+		w.caches.Shutdown()
 		ended <- err
 	}()
 	synctest.Wait()

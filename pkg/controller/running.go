@@ -118,7 +118,7 @@ func (c *Controller) blockChange(ctx context.Context, sj *v1alpha1.SequentialJob
 	}
 	unchanged := sequence.Plan{Status: sj.Status}
 	return c.block(ctx, sj, unchanged, v1alpha1.ReasonJobUpdateFailed,
-		fmt.Sprintf("Job %s cannot be %s, trying again: %v", change.Job.Name, verb, err))
+		fmt.Sprintf("Job %s cannot be %s, trying again: %v", change.Job.Name, verb, err), err)
 }
 
 // waitForPods records that the next step waits until the pods of the Job that it had before have ended.

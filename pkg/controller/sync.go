@@ -24,7 +24,7 @@ var errWaiting = errors.New("the next step waits")
 
 // sync takes one SequentialJob as far as it goes now.
 func (c *Controller) sync(ctx context.Context, name cache.ObjectName) error {
-	sj, err := c.sequentialJobs.SequentialJobs(name.Namespace).Get(name.Name)
+	sj, err := c.informers.sequentialJob(name)
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
@@ -79,7 +79,7 @@ func (c *Controller) act(ctx context.Context, name cache.ObjectName) error {
 	}
 	if len(sj.Status.Steps) == 0 {
 		if index, message, err := c.findInvalidStep(ctx, sj); err != nil {
-			return c.block(ctx, sj, plan, v1alpha1.ReasonJobCreateFailed, createFailed(plan, err))
+			return c.block(ctx, sj, plan, v1alpha1.ReasonJobCreateFailed, createFailed(plan, err), err)
 		} else if message != "" {
 			return c.record(ctx, sj, jobs, plan.Invalid(sj, index, message, c.timestamp()))
 		}
@@ -96,7 +96,7 @@ func (c *Controller) act(ctx context.Context, name cache.ObjectName) error {
 //
 // A Job that this process created and could not record yet counts as started, too, whether or not it is still there.
 func (c *Controller) decide(ctx context.Context, sj *v1alpha1.SequentialJob) (sequence.Plan, []*batchv1.Job, error) {
-	cached, err := c.jobs.ByTypedIndex(ownerIndex, string(sj.UID))
+	cached, err := c.informers.jobsOf(sj)
 	if err != nil {
 		return sequence.Plan{}, nil, fmt.Errorf("list Jobs from cache: %w", err)
 	}
@@ -221,6 +221,7 @@ func (c *Controller) storeStatus(ctx context.Context, sj *v1alpha1.SequentialJob
 		return nil, fmt.Errorf("store status: %w", err)
 	}
 	c.ownWrites.remember(stored)
+	c.measure(sj, &stored.Status)
 	for _, event := range plan.Events {
 		klog.FromContext(ctx).V(2).Info("Transition", "reason", event.Reason, "message", event.Message)
 		c.recorder.Event(stored, event.Type, event.Reason, event.Message)
@@ -228,15 +229,21 @@ func (c *Controller) storeStatus(ctx context.Context, sj *v1alpha1.SequentialJob
 	return stored, nil
 }
 
-// block records why the next step cannot start now and asks for another try.
-func (c *Controller) block(ctx context.Context, sj *v1alpha1.SequentialJob, plan sequence.Plan, reason, message string) error {
-	return c.wait(ctx, sj, plan.Blocked(sj, reason, message, c.timestamp()))
+// block records why the next step cannot start now and asks for another try. The cause is the error of the API server, if
+// there is one.
+func (c *Controller) block(
+	ctx context.Context, sj *v1alpha1.SequentialJob, plan sequence.Plan, reason, message string, cause error,
+) error {
+	return c.wait(ctx, sj, plan.Blocked(sj, reason, message, c.timestamp()), cause)
 }
 
 // wait records a plan and asks for another try.
-func (c *Controller) wait(ctx context.Context, sj *v1alpha1.SequentialJob, plan sequence.Plan) error {
+func (c *Controller) wait(ctx context.Context, sj *v1alpha1.SequentialJob, plan sequence.Plan, cause error) error {
 	if err := c.record(ctx, sj, nil, plan); err != nil {
 		return err
+	}
+	if cause != nil {
+		return fmt.Errorf("%w: %w", errWaiting, cause)
 	}
 	return errWaiting
 }

@@ -4,46 +4,24 @@ import (
 	"fmt"
 
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	kubeinformers "k8s.io/client-go/informers"
 	batchinformers "k8s.io/client-go/informers/batch/v1"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
-	"github.com/example/sequential-job-operator/pkg/generated/clientset/versioned"
-	informers "github.com/example/sequential-job-operator/pkg/generated/informers/externalversions"
 	sjinformers "github.com/example/sequential-job-operator/pkg/generated/informers/externalversions/batch/v1alpha1"
 )
 
-// NewJobInformers returns a factory whose Job informer caches the Jobs of SequentialJobs only, and of these only what
-// the controller reads. An object from that cache must never be written back.
-func NewJobInformers(kube kubernetes.Interface) kubeinformers.SharedInformerFactory {
-	return kubeinformers.NewSharedInformerFactoryWithOptions(kube, 0,
-		kubeinformers.WithTweakListOptions(func(options *metav1.ListOptions) {
-			options.LabelSelector = v1alpha1.SequentialJobUIDLabel
-		}),
-		kubeinformers.WithTransform(func(obj any) (any, error) {
-			if job, ok := obj.(*batchv1.Job); ok {
-				job.ManagedFields = nil
-				job.Spec.Template = corev1.PodTemplateSpec{}
-			}
-			return obj, nil
-		}))
-}
-
-// NewSequentialJobInformers returns a factory for informers of SequentialJobs.
-func NewSequentialJobInformers(client versioned.Interface) informers.SharedInformerFactory {
-	return informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithTransform(func(obj any) (any, error) {
-		if sj, ok := obj.(*v1alpha1.SequentialJob); ok {
-			sj.ManagedFields = nil
+func (c *Controller) watchAll(logger klog.Logger) error {
+	for _, in := range c.informers.byNamespace {
+		if err := c.watch(logger, in.sequentialJobs.TypedInformer(), in.jobs.TypedInformer()); err != nil {
+			return err
 		}
-		return obj, nil
-	}))
+	}
+	return nil
 }
 
 func (c *Controller) watch(
@@ -66,10 +44,14 @@ func (c *Controller) watch(
 		return fmt.Errorf("events of SequentialJobs: %w", err)
 	}
 	if _, err := jobs.AddTypedEventHandler(batchinformers.JobHandlerFuncs{
-		AddFunc:    c.enqueueOwner,
-		UpdateFunc: func(_, after *batchv1.Job) { c.enqueueOwner(after) },
+		AddFunc: c.enqueueOwner,
+		UpdateFunc: func(before, after *batchv1.Job) {
+			c.completions.observe(before, after, c.now())
+			c.enqueueOwner(after)
+		},
 		DeleteFunc: func(deleted cache.DeletedObject[*batchv1.Job]) {
 			if job := deleted.OptionalObj; job != nil {
+				c.completions.take(job.UID)
 				c.enqueueOwner(job)
 			}
 		},

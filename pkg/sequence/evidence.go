@@ -54,3 +54,6 @@ func jobCondition(job *batchv1.Job, conditionType batchv1.JobConditionType) *bat
 	}
 	return nil
 }
+
+// IsComplete says whether the Job controller has found a Job to be complete: all its pods have ended, with success.
+func IsComplete(job *batchv1.Job) bool { return jobCondition(job, batchv1.JobComplete) != nil }

@@ -1,0 +1,145 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kubeinformers "k8s.io/client-go/informers"
+	batchinformers "k8s.io/client-go/informers/batch/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+	"github.com/example/sequential-job-operator/pkg/generated/clientset/versioned"
+	informers "github.com/example/sequential-job-operator/pkg/generated/informers/externalversions"
+	sjinformers "github.com/example/sequential-job-operator/pkg/generated/informers/externalversions/batch/v1alpha1"
+)
+
+const ownerIndex = "owner"
+
+// Informers cache the SequentialJobs of some namespaces, or of all, and their Jobs.
+type Informers struct {
+	// byNamespace has one entry for metav1.NamespaceAll, or one for each namespace.
+	byNamespace map[string]namespaceInformers
+}
+
+type namespaceInformers struct {
+	sequentialJobFactory informers.SharedInformerFactory
+	jobFactory           kubeinformers.SharedInformerFactory
+	sequentialJobs       sjinformers.TypedSequentialJobInformer
+	jobs                 batchinformers.TypedJobInformer
+}
+
+// NewInformers returns informers for the given namespaces, or for all namespaces if none is given. Of SequentialJobs and Jobs
+// they keep only what the controller reads: an object from these caches must never be written back.
+func NewInformers(kube kubernetes.Interface, client versioned.Interface, namespaces ...string) (*Informers, error) {
+	if len(namespaces) == 0 {
+		namespaces = []string{metav1.NamespaceAll}
+	}
+	i := &Informers{byNamespace: map[string]namespaceInformers{}}
+	for _, namespace := range namespaces {
+		sequentialJobs, jobs := newSequentialJobFactory(client, namespace), newJobFactory(kube, namespace)
+		i.byNamespace[namespace] = namespaceInformers{
+			sequentialJobFactory: sequentialJobs,
+			jobFactory:           jobs,
+			sequentialJobs:       sequentialJobs.Batch().V1alpha1().SequentialJobs(),
+			jobs:                 jobs.Batch().V1().Jobs(),
+		}
+		indexers := batchinformers.JobIndexers{ownerIndex: ownerOf}
+		if err := i.byNamespace[namespace].jobs.TypedInformer().AddTypedIndexers(indexers); err != nil {
+			return nil, fmt.Errorf("index Jobs by owner: %w", err)
+		}
+		// A factory starts only what was asked for before.
+		i.byNamespace[namespace].sequentialJobs.Informer()
+	}
+	return i, nil
+}
+
+// newJobFactory makes a factory whose Job informer caches the Jobs of SequentialJobs only.
+func newJobFactory(kube kubernetes.Interface, namespace string) kubeinformers.SharedInformerFactory {
+	return kubeinformers.NewSharedInformerFactoryWithOptions(kube, 0,
+		kubeinformers.WithNamespace(namespace),
+		kubeinformers.WithTweakListOptions(func(options *metav1.ListOptions) {
+			options.LabelSelector = v1alpha1.SequentialJobUIDLabel
+		}),
+		kubeinformers.WithTransform(func(obj any) (any, error) {
+			if job, ok := obj.(*batchv1.Job); ok {
+				job.ManagedFields = nil
+				job.Spec.Template = corev1.PodTemplateSpec{}
+			}
+			return obj, nil
+		}))
+}
+
+func newSequentialJobFactory(client versioned.Interface, namespace string) informers.SharedInformerFactory {
+	return informers.NewSharedInformerFactoryWithOptions(client, 0,
+		informers.WithNamespace(namespace),
+		informers.WithTransform(func(obj any) (any, error) {
+			if sj, ok := obj.(*v1alpha1.SequentialJob); ok {
+				sj.ManagedFields = nil
+			}
+			return obj, nil
+		}))
+}
+
+// Start begins to fill the caches, until ctx is done.
+func (i *Informers) Start(ctx context.Context) {
+	for _, in := range i.byNamespace {
+		in.sequentialJobFactory.StartWithContext(ctx)
+		in.jobFactory.StartWithContext(ctx)
+	}
+}
+
+// Shutdown waits until all informers have stopped, after the context that they were started with is done.
+func (i *Informers) Shutdown() {
+	for _, in := range i.byNamespace {
+		in.sequentialJobFactory.Shutdown()
+		in.jobFactory.Shutdown()
+	}
+}
+
+// HaveSynced says whether all caches have been filled once.
+func (i *Informers) HaveSynced() bool {
+	for _, in := range i.byNamespace {
+		if !in.sequentialJobs.Informer().HasSynced() || !in.jobs.Informer().HasSynced() {
+			return false
+		}
+	}
+	return true
+}
+
+func (i *Informers) syncCheckers() []cache.DoneChecker {
+	var checkers []cache.DoneChecker
+	for _, in := range i.byNamespace {
+		checkers = append(checkers, in.sequentialJobs.Informer().HasSyncedChecker(), in.jobs.Informer().HasSyncedChecker())
+	}
+	return checkers
+}
+
+// of returns the informers that watch a namespace.
+func (i *Informers) of(namespace string) namespaceInformers {
+	if in, ok := i.byNamespace[namespace]; ok {
+		return in
+	}
+	return i.byNamespace[metav1.NamespaceAll]
+}
+
+// sequentialJob reads from the cache. It returns a NotFound error if the cache has none of that name.
+func (i *Informers) sequentialJob(name cache.ObjectName) (*v1alpha1.SequentialJob, error) {
+	return i.of(name.Namespace).sequentialJobs.Lister().SequentialJobs(name.Namespace).Get(name.Name)
+}
+
+// jobsOf returns the cached Jobs that a SequentialJob controls.
+func (i *Informers) jobsOf(sj *v1alpha1.SequentialJob) ([]*batchv1.Job, error) {
+	return i.of(sj.Namespace).jobs.TypedInformer().GetTypedIndexer().ByTypedIndex(ownerIndex, string(sj.UID))
+}
+
+func ownerOf(job *batchv1.Job) ([]string, error) {
+	if owner := metav1.GetControllerOf(job); owner != nil {
+		return []string{string(owner.UID)}, nil
+	}
+	return nil, nil
+}

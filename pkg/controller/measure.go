@@ -1,0 +1,64 @@
+package controller
+
+import (
+	"sync"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+	"github.com/example/sequential-job-operator/pkg/sequence"
+)
+
+// measure counts what a status that was just stored tells for the first time.
+func (c *Controller) measure(before *v1alpha1.SequentialJob, after *v1alpha1.SequentialJobStatus) {
+	for _, end := range sequence.StepEnds(&before.Status, after) {
+		stepsFinished.WithLabelValues(end.Result(), end.Reason).Inc()
+		stepDuration.WithLabelValues(end.Result()).Observe(end.Duration.Seconds())
+	}
+	if end, ended := sequence.SequenceEnd(&before.Status, after); ended {
+		sequencesFinished.WithLabelValues(end.Result(), end.Reason).Inc()
+		if after.StartTime != nil {
+			sequenceDuration.WithLabelValues(end.Result()).Observe(end.Duration.Seconds())
+		}
+	}
+	if before.Status.StartTime == nil && after.StartTime != nil && before.Status.Phase != v1alpha1.SequentialJobSuspended {
+		timeToFirstStep.Observe(after.StartTime.Sub(before.CreationTimestamp.Time).Seconds())
+	}
+	if sequence.Finished(after) || after.Phase == v1alpha1.SequentialJobSuspended {
+		for i := range after.Steps {
+			c.completions.take(after.Steps[i].JobUID)
+		}
+	}
+}
+
+// measureGap is told that the Job of a plan was created.
+func (c *Controller) measureGap(plan sequence.Plan) {
+	if plan.CreateIndex == 0 || plan.CreateIndex > len(plan.Status.Steps) {
+		return
+	}
+	if seen, ok := c.completions.take(plan.Status.Steps[plan.CreateIndex-1].JobUID); ok {
+		stepGap.Observe(c.now().Sub(seen).Seconds())
+	}
+}
+
+// completions remembers when this process saw that a Job is complete, until the next step has started.
+type completions struct {
+	seen sync.Map // types.UID of the Job -> time.Time
+}
+
+func (m *completions) observe(before, after *batchv1.Job, now time.Time) {
+	if !sequence.IsComplete(before) && sequence.IsComplete(after) {
+		m.seen.Store(after.UID, now)
+	}
+}
+
+// take returns when a Job was seen to be complete, and forgets it.
+func (m *completions) take(uid types.UID) (time.Time, bool) {
+	seen, ok := m.seen.LoadAndDelete(uid)
+	if !ok {
+		return time.Time{}, false
+	}
+	return seen.(time.Time), true
+}
