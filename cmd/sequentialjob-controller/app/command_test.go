@@ -45,10 +45,20 @@ func TestABadFlagIsRefusedByName(t *testing.T) {
 		{"--kube-api-qps=fast", "--kube-api-qps"},
 		{"--no-such-flag", "--no-such-flag"},
 		{"--logging-format=xml", "xml"},
+		{"--namespace=Team_A", "--namespace"},
+		{"--namespace=team-a,", "--namespace"},
+		{"--port=-1", "--port"},
+		{"--port=70000", "--port"},
+		{"--bind-address=localhost", "--bind-address"},
+		{"--tls-cert-file=tls.crt", "--tls-private-key-file"},
+		{"--tls-cert-file=a --tls-private-key-file=b --tls=false", "--tls"},
+		{"--leader-elect --leader-elect-lease-duration=5s", "leaseDuration"},
+		{"--leader-elect --leader-elect-retry-period=0s", "retryPeriod"},
+		{"--leader-elect --leader-elect-resource-name=", "resourceName"},
 		{"an-argument", "an-argument"},
 	} {
 		t.Run(tc.args, func(t *testing.T) {
-			if _, err := execute(t, tc.args); err == nil || !strings.Contains(err.Error(), tc.name) {
+			if _, err := execute(t, strings.Fields(tc.args)...); err == nil || !strings.Contains(err.Error(), tc.name) {
 				t.Errorf("error %v, want one that names %s", err, tc.name)
 			}
 		})
@@ -82,7 +92,7 @@ func TestHelpMentionsEveryFlag(t *testing.T) {
 			t.Errorf("--%s is not explained", f.Name)
 		}
 	})
-	for _, section := range []string{"Cluster flags:", "Controller flags:", "Logging flags:"} {
+	for _, section := range []string{"Cluster flags:", "Controller flags:", "Leader election flags:", "Serving flags:", "Logging flags:"} {
 		if !strings.Contains(help, section) {
 			t.Errorf("--help has no section %q", section)
 		}
@@ -113,7 +123,7 @@ func TestKubeconfigFlagsReachTheClient(t *testing.T) {
 	}
 	o := newOptions()
 	o.kubeconfig, o.qps, o.burst = file, 7, 8
-	config, err := o.restConfig()
+	config, _, err := o.restConfig()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,10 +2,18 @@ package app
 
 import (
 	"fmt"
+	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/component-base/cli/flag"
+	"k8s.io/component-base/config"
+	configoptions "k8s.io/component-base/config/options"
+	configvalidation "k8s.io/component-base/config/validation"
 	logsapi "k8s.io/component-base/logs/api/v1"
 	"k8s.io/component-base/version/verflag"
 
@@ -17,12 +25,27 @@ type options struct {
 	kubeconfig string
 	qps        float32
 	burst      int
+	namespaces []string
 	workers    int
+	election   config.LeaderElectionConfiguration
+	serving    servingOptions
 	logging    *logsapi.LoggingConfiguration
 }
 
 func newOptions() *options {
-	return &options{qps: 200, burst: 400, workers: 10, logging: logsapi.NewLoggingConfiguration()}
+	return &options{
+		qps: 200, burst: 400, workers: 10,
+		election: config.LeaderElectionConfiguration{
+			LeaseDuration: metav1.Duration{Duration: 15 * time.Second},
+			RenewDeadline: metav1.Duration{Duration: 10 * time.Second},
+			// Half of what Kubernetes' own components have: it decides how soon another replica notices that the lease is free.
+			RetryPeriod:  metav1.Duration{Duration: time.Second},
+			ResourceLock: resourcelock.LeasesResourceLock,
+			ResourceName: v1alpha1.ControllerName,
+		},
+		serving: servingOptions{tls: true, metrics: true},
+		logging: logsapi.NewLoggingConfiguration(),
+	}
 }
 
 func (o *options) addFlags() *flag.NamedFlagSets {
@@ -35,8 +58,12 @@ func (o *options) addFlags() *flag.NamedFlagSets {
 	cluster.IntVar(&o.burst, "kube-api-burst", o.burst, "Requests to the API server at once, above the average.")
 
 	controller := sets.FlagSet("controller")
+	controller.StringSliceVar(&o.namespaces, "namespace", o.namespaces,
+		"Namespace whose SequentialJobs are run; repeat it for more of them. Unset: all namespaces.")
 	controller.IntVar(&o.workers, "workers", o.workers, "How many SequentialJobs are worked on at the same time.")
 
+	configoptions.BindLeaderElectionFlags(&o.election, sets.FlagSet("leader election"))
+	o.serving.addFlags(sets.FlagSet("serving"))
 	logsapi.AddFlags(o.logging, sets.FlagSet("logging"))
 	verflag.AddFlags(sets.FlagSet("misc"))
 	return sets
@@ -49,17 +76,36 @@ func (o *options) validate() error {
 	if o.qps > 0 && o.burst < 1 {
 		return fmt.Errorf("--kube-api-burst is %d: it has to be 1 or more while --kube-api-qps is a limit", o.burst)
 	}
-	return nil
+	for _, namespace := range o.namespaces {
+		if problems := validation.IsDNS1123Label(namespace); len(problems) > 0 {
+			return fmt.Errorf("--namespace is %q: %s", namespace, problems[0])
+		}
+	}
+	if o.election.LeaderElect {
+		// Its own check asks for the namespace, too, which is found out later if it is not set.
+		election := o.election
+		election.ResourceNamespace = "unset"
+		if err := configvalidation.ValidateLeaderElectionConfiguration(&election, field.NewPath("--leader-elect")).ToAggregate(); err != nil {
+			return err
+		}
+	}
+	return o.serving.validate()
 }
 
-// restConfig finds the API server the way kubectl does, or from within a pod.
-func (o *options) restConfig() (*rest.Config, error) {
+// restConfig finds the API server the way kubectl does, or from within a pod. It also returns the namespace of the pod, or
+// that of the current context.
+func (o *options) restConfig() (*rest.Config, string, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = o.kubeconfig
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil).ClientConfig()
+	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil)
+	config, err := loader.ClientConfig()
 	if err != nil {
-		return nil, fmt.Errorf("find the API server: %w", err)
+		return nil, "", fmt.Errorf("find the API server: %w", err)
+	}
+	namespace, _, err := loader.Namespace()
+	if err != nil {
+		return nil, "", fmt.Errorf("find the own namespace: %w", err)
 	}
 	config.QPS, config.Burst = o.qps, o.burst
-	return rest.AddUserAgent(config, v1alpha1.ControllerName), nil
+	return rest.AddUserAgent(config, v1alpha1.ControllerName), namespace, nil
 }

@@ -1,0 +1,206 @@
+package app
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/server/healthz"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	certutil "k8s.io/client-go/util/cert"
+)
+
+// apiServer knows two tokens: "reader" may get /metrics and nothing else, "stranger" may get nothing.
+func apiServer(t *testing.T) kubernetes.Interface {
+	t.Helper()
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /apis/authentication.k8s.io/v1/tokenreviews", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, r, func(review *authenticationv1.TokenReview) {
+			review.Status.Authenticated = review.Spec.Token == "reader" || review.Spec.Token == "stranger"
+			review.Status.User.Username = review.Spec.Token
+		})
+	})
+	mux.HandleFunc("POST /apis/authorization.k8s.io/v1/subjectaccessreviews", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, r, func(review *authorizationv1.SubjectAccessReview) {
+			path := review.Spec.NonResourceAttributes
+			review.Status.Allowed = review.Spec.User == "reader" && path != nil && path.Path == "/metrics" && path.Verb == "get"
+		})
+	})
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	return kubernetes.NewForConfigOrDie(&rest.Config{Host: server.URL, ContentConfig: rest.ContentConfig{ContentType: runtime.ContentTypeJSON}})
+}
+
+// answer sends a review back with a status.
+func answer[T any](w http.ResponseWriter, r *http.Request, decide func(*T)) {
+	var review T
+	if err := json.NewDecoder(r.Body).Decode(&review); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	decide(&review)
+	w.Header().Set("Content-Type", runtime.ContentTypeJSON)
+	w.WriteHeader(http.StatusCreated)
+	_ = json.NewEncoder(w).Encode(review) // the client tells if it misses something
+}
+
+// served serves and returns the address.
+func served(t *testing.T, o servingOptions, ready error) string {
+	t.Helper()
+	protect, err := protectBy(apiServer(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	flags.Int("workers", 3, "")
+	e := &endpoints{
+		live:    []healthz.HealthChecker{healthz.PingHealthz},
+		ready:   []healthz.HealthChecker{healthz.NamedCheck("caches", func(*http.Request) error { return ready })},
+		flags:   flags,
+		protect: protect,
+	}
+	o.address = "127.0.0.1"
+	address, err := serve(t.Context(), &o, e.handler(&o))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.tls {
+		return "https://" + address.String()
+	}
+	return "http://" + address.String()
+}
+
+// get returns the status and the body. It would take HTTP/2 if it were offered.
+func get(t *testing.T, url, token string) (*http.Response, string) {
+	t.Helper()
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
+	defer transport.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := (&http.Client{Transport: transport}).Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response, string(body)
+}
+
+func TestHealthIsForEverybodyAndTheRestForWhomTheAPIServerAllows(t *testing.T) {
+	for name, tc := range map[string]struct {
+		path, token string
+		want        int
+		says        string
+	}{
+		"alive":                        {"/livez", "", 200, "ok"},
+		"ready":                        {"/readyz", "", 200, "ok"},
+		"metrics, nobody":              {"/metrics", "", 401, "a bearer token that the API server knows is needed"},
+		"metrics, unknown token":       {"/metrics", "made-up", 401, "a bearer token"},
+		"metrics, not allowed":         {"/metrics", "stranger", 403, `User \"stranger\" cannot get path \"/metrics\"`},
+		"metrics, allowed":             {"/metrics", "reader", 200, "kubernetes_build_info"},
+		"flags, allowed metrics only":  {"/configz", "reader", 403, "cannot get path"},
+		"profiles, not asked for":      {"/debug/pprof/", "reader", 403, "cannot get path"},
+		"a path that is not there":     {"/secrets", "", 401, "a bearer token"},
+		"a path below the open ones":   {"/readyz/caches", "", 200, "ok"},
+		"a path that climbs to others": {"/readyz/../metrics", "", 401, "a bearer token"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			url := served(t, servingOptions{tls: true, metrics: true}, nil)
+			response, body := get(t, url+tc.path, tc.token)
+			if response.StatusCode != tc.want || !strings.Contains(body, tc.says) {
+				t.Errorf("%d %s, want %d %s", response.StatusCode, body, tc.want, tc.says)
+			}
+			if response.ProtoMajor != 1 {
+				t.Errorf("it speaks %s", response.Proto)
+			}
+		})
+	}
+}
+
+func TestWhatIsServedIsUpToTheFlags(t *testing.T) {
+	for name, tc := range map[string]struct {
+		options servingOptions
+		path    string
+		want    int
+		says    string
+	}{
+		"plain: metrics for everybody": {servingOptions{metrics: true}, "/metrics", 200, "kubernetes_build_info"},
+		"plain: flags":                 {servingOptions{}, "/configz", 200, `"workers": "3"`},
+		"metrics off":                  {servingOptions{}, "/metrics", 404, "not found"},
+		"profiling off":                {servingOptions{}, "/debug/pprof/", 404, "not found"},
+		"profiling on":                 {servingOptions{profiling: true}, "/debug/pprof/", 200, "goroutine"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			response, body := get(t, served(t, tc.options, nil)+tc.path, "")
+			if response.StatusCode != tc.want || !strings.Contains(body, tc.says) {
+				t.Errorf("%d %s, want %d %s", response.StatusCode, body, tc.want, tc.says)
+			}
+		})
+	}
+}
+
+func TestNotReadyUntilTheCachesAreFilled(t *testing.T) {
+	response, body := get(t, served(t, servingOptions{}, errors.New("not filled yet"))+"/readyz", "")
+	if response.StatusCode != http.StatusInternalServerError || !strings.Contains(body, "[-]caches failed") {
+		t.Errorf("%d %s", response.StatusCode, body)
+	}
+}
+
+func TestTheCertificateIsReadAgainWhenItsFilesChange(t *testing.T) {
+	dir := t.TempDir()
+	o := servingOptions{tls: true, certFile: filepath.Join(dir, "tls.crt"), keyFile: filepath.Join(dir, "tls.key")}
+	write := func(host string) {
+		certificate, key, err := certutil.GenerateSelfSignedCertKey(host, nil, nil)
+		if err = errors.Join(err, os.WriteFile(o.keyFile, key, 0o600), os.WriteFile(o.certFile, certificate, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("before.example.com")
+	url := served(t, o, nil)
+	servedFor := func() *x509.Certificate {
+		response, _ := get(t, url+"/livez", "")
+		return response.TLS.PeerCertificates[0]
+	}
+	if err := servedFor().VerifyHostname("before.example.com"); err != nil {
+		t.Error(err)
+	}
+	write("after.example.com")
+	for servedFor().VerifyHostname("after.example.com") != nil {
+		if t.Context().Err() != nil {
+			t.Fatal("the new certificate is not served")
+		}
+	}
+}
+
+func TestAPortThatIsTakenIsSaid(t *testing.T) {
+	address, err := net.ResolveTCPAddr("tcp", strings.TrimPrefix(served(t, servingOptions{}, nil), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = serve(t.Context(), &servingOptions{address: "127.0.0.1", port: address.Port}, http.NotFoundHandler())
+	if err == nil || !strings.Contains(err.Error(), "--port") || !strings.Contains(err.Error(), "in use") {
+		t.Errorf("error %v, want one that names --port", err)
+	}
+}
