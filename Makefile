@@ -6,6 +6,8 @@ SHELL := /usr/bin/env bash -o pipefail
 # Image of the controller, and the tool that builds and pushes it: docker, podman or buildah.
 IMG ?= sequential-job-operator:latest
 CONTAINER_TOOL ?= docker
+# Set to 1 to let undeploy and uninstall stop SequentialJobs that have not ended.
+FORCE ?=
 # Platforms of docker-buildx.
 PLATFORMS ?= linux/amd64,linux/arm64
 # Version that the controller reports; it has to look like v1.2.3.
@@ -75,16 +77,16 @@ install: ## Install the CRD into the cluster of the current kubectl context.
 	@KUBECTL="$(KUBECTL)" hack/wait-for-crd.sh
 
 .PHONY: uninstall
-uninstall: ## Remove the CRD and with it every SequentialJob.
-	@KUBECTL="$(KUBECTL)" hack/undeploy.sh crd
+uninstall: ## Remove the CRD and with it every SequentialJob. FORCE=1: also those that have not ended.
+	@KUBECTL="$(KUBECTL)" FORCE="$(FORCE)" hack/undeploy.sh crd
 
 .PHONY: deploy
 deploy: ## Deploy CRD and controller (IMG=...) to the cluster of the current kubectl context.
 	@KUBECTL="$(KUBECTL)" hack/deploy.sh $(IMG)
 
 .PHONY: undeploy
-undeploy: ## Remove the controller, its permissions and the CRD, and with it every SequentialJob.
-	@KUBECTL="$(KUBECTL)" hack/undeploy.sh
+undeploy: ## Remove everything that deploy made, and every SequentialJob. FORCE=1: also those that have not ended.
+	@KUBECTL="$(KUBECTL)" FORCE="$(FORCE)" hack/undeploy.sh
 
 .PHONY: run
 run: build ## Run the controller here, against the cluster of the current kubectl context.
@@ -119,7 +121,7 @@ comma := ,
 ##@ Develop
 
 .PHONY: generate
-generate: ## Generate deepcopy, clients and the CRD.
+generate: ## Generate deepcopy, clients, the CRD and install.yaml.
 	@hack/generate.sh
 
 .PHONY: verify

@@ -5,11 +5,8 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 image=${1:?"usage: deploy.sh IMAGE"}
 kubectl=${KUBECTL:-kubectl}
 
-# `kustomize edit set image` would change the tracked kustomization; the image is named in one place only.
-"$kubectl" kustomize "$root/manifests" |
-  sed "s|image: sequential-job-operator:latest$|image: $image|" |
-  "$kubectl" apply -f -
-# The same name may stand for a new image: where the caller knows what is in it, the pod is replaced when that changes.
+sed "s|image: sequential-job-operator:latest$|image: $image|" "$root/manifests/install.yaml" | "$kubectl" apply -f -
+# The same name may stand for a new image: where the caller knows what is in it, the pods are replaced when that changes.
 if [[ -n ${IMAGE_SUM:-} ]]; then
   "$kubectl" -n sequential-operator-system patch deployment sequential-operator-controller-manager --patch \
     "{\"spec\":{\"template\":{\"metadata\":{\"annotations\":{\"batch.example.com/image-sum\":\"$IMAGE_SUM\"}}}}}"

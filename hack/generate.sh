@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Generates all that is generated: deepcopy and register functions, the clients, and the CRD.
+# Generates all that is generated: deepcopy and register functions, the clients, the CRD and install.yaml.
 #   generate.sh [DIRECTORY]   in another copy of the project than this one
 set -euo pipefail
 hack=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -37,3 +37,9 @@ crd=$(mktemp -d)
 trap 'rm -rf "$crd"' EXIT
 "$GOBIN/controller-gen" crd paths=./pkg/apis/... "output:crd:dir=$crd"
 go -C hack/crd run . -in "$crd/batch.example.com_sequentialjobs.yaml" -out "$root/manifests/crd.yaml"
+
+"$hack/cluster/build.sh" kubectl
+{
+  echo "# Everything that a cluster needs to run SequentialJobs. Generated from manifests/kustomization.yaml by \"make generate\"."
+  "$hack/../bin/cluster/kubectl" kustomize manifests
+} >manifests/install.yaml

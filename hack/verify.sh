@@ -31,7 +31,7 @@ generated_files() (
   trap 'rm -rf "$copy"' EXIT
   tracked | while read -r file; do [[ -e $file ]] && echo "$file"; done | tar -cf - -T - | tar -xf - -C "$copy"
   find "$copy/pkg" -name 'zz_generated.*' -delete
-  rm -rf "$copy/pkg/generated" "$copy/manifests/crd.yaml"
+  rm -rf "$copy/pkg/generated" "$copy/manifests/crd.yaml" "$copy/manifests/install.yaml"
   hack/generate.sh "$copy" >"$copy.log" 2>&1 || { cat "$copy.log"; exit 1; }
   rm -f "$copy.log"
   bad=0
@@ -90,7 +90,8 @@ scripts() {
 }
 
 manifests() {
-  hack/cluster/build.sh kubectl && bin/cluster/kubectl kustomize manifests >/dev/null
+  hack/cluster/build.sh kubectl && bin/cluster/kubectl kustomize manifests >/dev/null &&
+    bin/cluster/kubectl kustomize manifests/namespaced >/dev/null
 }
 
 no_machine_paths() {
