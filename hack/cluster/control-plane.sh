@@ -33,6 +33,8 @@ options:
   kubeApiserverCertSANs: [$service_vip, $host_ip]
   kubeAuditPolicy: $here/audit-policy.yaml
   disableQPSLimits: true
+  # A kwok that starts anew waits until the node leases of the one before it are over.
+  nodeLeaseDurationSeconds: 5
 componentsPatches:
   - name: etcd
     extraArgs:
