@@ -8,7 +8,6 @@ import (
 	"context"
 	"flag"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -145,23 +144,6 @@ func (c *cluster) startController() (stop func()) {
 func (c *cluster) startControllerVia(counter *requestCounter) (stop func()) {
 	c.t.Helper()
 	return c.startControllerThrough(counter.wrap)
-}
-
-// inNamespace narrows what a controller lists and watches in all namespaces to one.
-type inNamespace struct {
-	ns   string
-	next http.RoundTripper
-}
-
-func (n *inNamespace) RoundTrip(request *http.Request) (*http.Response, error) {
-	for _, clusterWide := range []string{"/apis/batch/v1/jobs", "/apis/batch.example.com/v1alpha1/sequentialjobs"} {
-		if request.URL.Path == clusterWide {
-			request = request.Clone(request.Context())
-			group, resource := filepath.Split(clusterWide)
-			request.URL.Path = group + "namespaces/" + n.ns + "/" + resource
-		}
-	}
-	return n.next.RoundTrip(request)
 }
 
 // kubectl runs kubectl in the namespace and returns what it prints.

@@ -82,7 +82,6 @@ type proxy struct {
 func startProxy(c *cluster) *proxy {
 	c.t.Helper()
 	config := restConfig(c.t)
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { return &inNamespace{ns: c.ns, next: next} })
 	transport, err := rest.TransportFor(config)
 	must(c.t, err)
 	target, err := url.Parse(config.Host)
@@ -146,7 +145,7 @@ func (p *proxy) waitForKill() {
 func (p *proxy) startProcess(binary string) *os.Process {
 	p.c.t.Helper()
 	var log strings.Builder
-	process := exec.Command(binary, "--v=2")
+	process := exec.Command(binary, "--v=2", "--namespace="+p.c.ns)
 	process.Env = append(os.Environ(), "KUBECONFIG="+p.kubeconfig)
 	process.Stdout, process.Stderr = &log, &log
 	must(p.c.t, process.Start())
