@@ -3,7 +3,11 @@
 package main_test
 
 import (
+	"bufio"
 	"context"
+	"crypto/tls"
+	"errors"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -81,34 +85,66 @@ func TestE2EHealthAndMetrics(t *testing.T) {
 	c := newCluster(t)
 	c.create(shellSteps("one", corev1.PodTemplateSpec{}, "true"))
 	c.mustComplete("one")
-	leader := c.leader(t.Context())
-	path := func(path string) string {
-		return "/api/v1/namespaces/" + systemNamespace + "/pods/https:" + leader + ":8443/proxy" + path
-	}
-	if got := c.system("get", "--raw", path("/readyz?verbose")); !strings.Contains(got, "[+]caches ok") || !strings.Contains(got, "[+]api-server ok") {
-		t.Errorf("/readyz says %q", got)
-	}
-	// The API server does not pass on who asks, so this is somebody unknown.
-	if got := c.tryKubectl("", "get", "--raw", path("/metrics")); !strings.Contains(got, "a bearer token that the API server knows is needed") {
-		t.Errorf("/metrics says %q to somebody unknown", got)
+	url := c.forward(c.leader(t.Context()))
+	if status, got := get(t, url+"/readyz?verbose", ""); status != http.StatusOK || !strings.Contains(got, "[+]api-server ok") {
+		t.Errorf("/readyz: %d %s", status, got)
 	}
 	c.kubectl("", "create", "serviceaccount", "prometheus")
+	token := strings.TrimSpace(c.kubectl("", "create", "token", "prometheus"))
+	for who, token := range map[string]string{"nobody": "", "somebody without permission": token} {
+		if status, got := get(t, url+"/metrics", token); status != http.StatusUnauthorized && status != http.StatusForbidden {
+			t.Errorf("/metrics to %s: %d %s", who, status, got)
+		}
+	}
 	c.kubectl("", "create", "clusterrolebinding", c.namespace, "--clusterrole=sequential-operator-metrics-reader",
 		"--serviceaccount="+c.namespace+":prometheus")
 	t.Cleanup(func() { c.kubectl("", "delete", "clusterrolebinding", c.namespace) })
-	// wget from a pod, as Prometheus would. The token of the service account is mounted there.
-	pod, err := c.kube.CoreV1().Pods(systemNamespace).Get(t.Context(), leader, metav1.GetOptions{})
+	const completed = `sequentialjob_sequences_finished_total{reason="Completed",result="completed"} `
+	c.eventually("the metrics to be readable", func(context.Context) (bool, error) {
+		status, got := get(t, url+"/metrics", token)
+		return status == http.StatusOK && strings.Contains(got, completed), nil
+	})
+}
+
+// forward makes the port of a controller's pod reachable and returns its URL.
+func (c *cluster) forward(pod string) string {
+	c.t.Helper()
+	forward := exec.CommandContext(c.t.Context(), os.Getenv("KUBECTL"), "--namespace", systemNamespace, "port-forward", "pod/"+pod, ":8443")
+	out, err := forward.StdoutPipe()
+	if err = errors.Join(err, forward.Start()); err != nil {
+		c.t.Fatal(err)
+	}
+	c.t.Cleanup(func() { _ = forward.Wait() }) // its context has ended it
+	line, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		c.t.Fatalf("port-forward: %v", err)
+	}
+	address, _, _ := strings.Cut(strings.TrimPrefix(line, "Forwarding from "), " ")
+	return "https://" + address
+}
+
+// get returns the status and what is served. The certificate is one that nobody can verify.
+func get(t *testing.T, url, token string) (int, string) {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	defer client.CloseIdleConnections()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
-	scrape := shellSteps("scrape", corev1.PodTemplateSpec{Spec: corev1.PodSpec{ServiceAccountName: "prometheus"}},
-		`wget -q -O - --no-check-certificate --header "Authorization: Bearer $(cat /var/run/secrets/kubernetes.io/serviceaccount/token)" \
-			https://`+pod.Status.PodIP+`:8443/metrics | grep '^sequentialjob_s.*completed'`)
-	c.create(scrape)
-	c.mustComplete("scrape")
-	if got := c.kubectl("", "logs", "job/scrape-0"); !strings.Contains(got, `sequentialjob_sequences_finished_total{reason="Completed",result="completed"}`) {
-		t.Errorf("the metrics are %q", got)
+	if token != "" {
+		request.Header.Set("Authorization", "Bearer "+token)
 	}
+	response, err := client.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(body)
 }
 
 func TestE2ETheControllerIsAsPodSecurityWantsIt(t *testing.T) {
@@ -140,9 +176,8 @@ func TestE2ENamespacedControllersStandSideBySide(t *testing.T) {
 	neither.create(steps.DeepCopy())
 	for _, c := range []*cluster{a, b} {
 		manifests := strings.ReplaceAll(c.kubectl("", "kustomize", filepath.Join(root, "manifests/namespaced")), "team-a", c.namespace)
-		// By a file: kubectl apply -f - would put what names no namespace into that of the test.
-		c.kubectl(manifests, "apply", "-f", "-")
-		t.Cleanup(func() { c.kubectl(manifests, "delete", "--ignore-not-found", "-f", "-") })
+		c.kubectl(manifests, "apply", "--namespace=", "-f", "-")
+		t.Cleanup(func() { c.kubectl(manifests, "delete", "--namespace=", "--ignore-not-found", "-f", "-") })
 		c.create(steps.DeepCopy())
 	}
 	for _, c := range []*cluster{a, b} {
@@ -176,14 +211,11 @@ func TestE2ERemoval(t *testing.T) {
 		return apierrors.IsNotFound(err), nil
 	})
 	c.mustHaveJobs(1)
-	// The CRD cannot be established anew before the old one is gone, which takes a controller; hence the second time.
-	_, _ = c.script(nil, "deploy.sh", "sequential-job-operator:latest")
-	c.eventually("the SequentialJob and its CRD to be gone", func(ctx context.Context) (bool, error) {
-		_, err := c.client.BatchV1alpha1().SequentialJobs(c.namespace).Get(ctx, "slow", metav1.GetOptions{})
-		return apierrors.IsNotFound(err), nil
-	})
-	c.mustHaveJobs(0)
 	c.deploy()
+	if sjs, err := c.client.BatchV1alpha1().SequentialJobs(c.namespace).List(t.Context(), metav1.ListOptions{}); err != nil || len(sjs.Items) > 0 {
+		t.Errorf("SequentialJobs are left (%v): %+v", err, sjs.Items)
+	}
+	c.mustHaveJobs(0)
 
 	c.waitForRunningPod(c.create(slow.DeepCopy()).UID)
 	c.system("delete", deployment)
@@ -194,8 +226,7 @@ func TestE2ERemoval(t *testing.T) {
 		jobs, err := c.kube.BatchV1().Jobs(c.namespace).List(ctx, metav1.ListOptions{})
 		return err == nil && len(jobs.Items) == 0, err
 	})
-	if got := c.tryKubectl("", "get", "sequentialjobs"); !strings.Contains(got, http.StatusText(http.StatusNotFound)) &&
-		!strings.Contains(got, "doesn't have a resource type") {
-		t.Errorf("SequentialJobs are still served: %s", got)
+	if sjs, err := c.client.BatchV1alpha1().SequentialJobs(c.namespace).List(t.Context(), metav1.ListOptions{}); !apierrors.IsNotFound(err) {
+		t.Errorf("SequentialJobs are still served: %+v, %v", sjs, err)
 	}
 }
