@@ -6,6 +6,8 @@ SHELL := /usr/bin/env bash -o pipefail
 # Image of the controller, and the tool that builds and pushes it: docker, podman or buildah.
 IMG ?= sequential-job-operator:latest
 CONTAINER_TOOL ?= docker
+# Versions of Kubernetes for test-versions. The last one is what everything else uses.
+K8S_VERSIONS ?= 1.34.4 1.35.4 1.36.3 1.37.2
 # Set to 1 to let undeploy and uninstall stop SequentialJobs that have not ended.
 FORCE ?=
 # Platforms of docker-buildx.
@@ -139,6 +141,10 @@ test-unit: ## Run the unit tests.
 .PHONY: test-integration
 test-integration: ## Run the tests that need a real API server (simulated nodes).
 	@hack/test.sh integration
+
+.PHONY: test-versions
+test-versions: ## Run the integration tests against each of K8S_VERSIONS, which are built first (an hour the first time).
+	@hack/test-versions.sh $(K8S_VERSIONS)
 
 .PHONY: test-faults
 test-faults: ## Break every call of the controller, and the cluster, in every way, and count broken promises (half an hour).

@@ -26,6 +26,7 @@ Variables:
                    (default: what the cluster has, real for a new one)
   SIMULATED_NODES  how many of them (default: 1)
   CLUSTER          "current": start nothing, use the current kubectl context
+  K8S_VERSION      another Kubernetes than the one pinned in hack/cluster/kubernetes: 1.34.4, say (simulated nodes only)
 TEXT
 }
 
@@ -38,6 +39,7 @@ CLUSTER_NAME=${CLUSTER_NAME:-demo}
 NODES=${NODES:-}
 SIMULATED_NODES=${SIMULATED_NODES:-1}
 CLUSTER=${CLUSTER:-}
+export K8S_VERSION=${K8S_VERSION:-}
 PATH=$PATH:/usr/sbin:/sbin
 
 run=$runs/$CLUSTER_NAME
@@ -129,6 +131,12 @@ build_binaries() {
   command -v go >/dev/null || fail "Go is needed to build the cluster, and \"go\" is not in PATH"
   if [[ $NODES == real ]]; then binaries+=(kubelet kube-proxy); else binaries+=(kwok); fi
   "$here/build.sh" "${binaries[@]}" 9>&- >&2 || fail "building the cluster's binaries failed, see above"
+}
+
+# What of the cluster is of another version, if one is wanted.
+control_plane_binaries() {
+  local other=$root/bin/cluster-v${K8S_VERSION#v}
+  if [[ -n $K8S_VERSION && -x $other/kube-scheduler ]]; then echo "$other"; else echo "$bin"; fi
 }
 
 prepare() {

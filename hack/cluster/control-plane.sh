@@ -10,7 +10,8 @@ kubectl() { KUBECONFIG=$kubeconfig without_proxy "$bin/kubectl" "$@"; }
 
 # By a file and not by flags: kwokctl v0.8.0 mixes up --extra-args of more than one component.
 control_plane_config() {
-  local components='etcd, kube-apiserver, kube-controller-manager, kube-scheduler' listen=127.0.0.1
+  local components='etcd, kube-apiserver, kube-controller-manager, kube-scheduler' listen=127.0.0.1 binaries
+  binaries=$(control_plane_binaries)
   if [[ $NODES == real ]]; then
     listen=0.0.0.0 # the API server only: pods reach it at this host's address on the link to the node
   else
@@ -24,9 +25,9 @@ options:
   components: [$components]
   cacheDir: $kwok_dir/cache
   etcdBinary: $bin/etcd
-  kubeApiserverBinary: $bin/kube-apiserver
-  kubeControllerManagerBinary: $bin/kube-controller-manager
-  kubeSchedulerBinary: $bin/kube-scheduler
+  kubeApiserverBinary: $binaries/kube-apiserver
+  kubeControllerManagerBinary: $binaries/kube-controller-manager
+  kubeSchedulerBinary: $binaries/kube-scheduler
   kwokControllerBinary: $bin/kwok
   kubectlBinary: $bin/kubectl
   bindAddress: 127.0.0.1

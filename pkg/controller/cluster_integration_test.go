@@ -48,8 +48,10 @@ func TestMain(m *testing.M) {
 }
 
 func withCluster(m *testing.M) (int, error) {
-	if out, err := runKubectl("apply", "--server-side", "--force-conflicts", "-f", filepath.Join(root, "manifests/crd.yaml")); err != nil {
-		return 1, fmt.Errorf("install the CRD: %w\n%s", err, out)
+	for _, name := range []string{"crd.yaml", "policy.yaml", "user-roles.yaml"} {
+		if out, err := runKubectl("apply", "--server-side", "--force-conflicts", "-f", filepath.Join(root, "manifests", name)); err != nil {
+			return 1, fmt.Errorf("install %s: %w\n%s", name, err, out)
+		}
 	}
 	if out, err := exec.Command(filepath.Join(root, "hack/wait-for-crd.sh")).CombinedOutput(); err != nil {
 		return 1, fmt.Errorf("wait for the CRD: %w\n%s", err, out)
