@@ -50,6 +50,8 @@ componentsPatches:
       # One file, however long: who reads it follows it while it grows.
       - {key: audit-log-maxsize, value: "4096"}
       - {key: kubelet-preferred-address-types, value: InternalIP}
+      # As on OpenShift: who sets an owner reference that blocks deletion needs a permission for it.
+      - {key: enable-admission-plugins, value: OwnerReferencesPermissionEnforcement}
       - {key: kubelet-client-certificate, value: $kwok_cluster/pki/admin.crt}
       - {key: kubelet-client-key, value: $kwok_cluster/pki/admin.key}
   # There is one of each: no election that it could lose, and end, when the API server is away for a while.
