@@ -118,7 +118,7 @@ func (p *planner) noteSpecChange() {
 	tells := func(e Event) bool {
 		return slices.Contains([]string{v1alpha1.ReasonSuspended, v1alpha1.ReasonResumed, v1alpha1.ReasonRetrying}, e.Reason)
 	}
-	if p.sj.Status.ObservedGeneration == 0 || !p.specChanged() || slices.ContainsFunc(p.plan.Events, tells) {
+	if p.sj.Status.ObservedGeneration <= 0 || !p.specChanged() || slices.ContainsFunc(p.plan.Events, tells) {
 		return
 	}
 	p.plan.Events = slices.Insert(p.plan.Events, 0, normal(v1alpha1.ReasonSpecChanged,

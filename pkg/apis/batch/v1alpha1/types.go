@@ -33,6 +33,7 @@ type SequentialJob struct {
 
 	// status tells where the sequence stands. It is written by the controller.
 	// +optional
+	// +kubebuilder:default:={"observedGeneration":-1}
 	Status SequentialJobStatus `json:"status,omitempty,omitzero"`
 }
 
@@ -124,9 +125,10 @@ const (
 
 // SequentialJobStatus tells where a sequence stands.
 type SequentialJobStatus struct {
-	// observedGeneration is the generation of the spec that this status was decided on.
+	// observedGeneration is the generation of the spec that this status was decided on. It is -1 until a controller has seen
+	// the SequentialJob, so that tools which know only this field do not take one without any status for done.
 	// +optional
-	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Minimum=-1
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
 	// phase sums up the status in one word: Pending, Running, Suspended, Completed or Failed.

@@ -29,7 +29,8 @@ import (
 //
 // SequentialJobStatus tells where a sequence stands.
 type SequentialJobStatusApplyConfiguration struct {
-	// observedGeneration is the generation of the spec that this status was decided on.
+	// observedGeneration is the generation of the spec that this status was decided on. It is -1 until a controller has seen
+	// the SequentialJob, so that tools which know only this field do not take one without any status for done.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
 	// phase sums up the status in one word: Pending, Running, Suspended, Completed or Failed.
 	Phase *batchv1alpha1.SequentialJobPhase `json:"phase,omitempty"`

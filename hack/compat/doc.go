@@ -1,0 +1,2 @@
+// Package compat tests what works together with others.
+package compat
