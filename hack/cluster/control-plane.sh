@@ -8,6 +8,16 @@ kwok_cluster=$kwok_dir/clusters/$CLUSTER_NAME
 kwokctl() { KWOK_WORKDIR=$kwok_dir without_proxy "$bin/kwokctl" --config "$run/kwokctl.yaml" --name "$CLUSTER_NAME" "$@"; }
 kubectl() { KUBECONFIG=$kubeconfig without_proxy "$bin/kubectl" "$@"; }
 
+# The tests need mutating admission policies, which are on by default from 1.36 on.
+mutating_policies() {
+  case ${K8S_VERSION#v} in
+    1.3[0-5].*)
+      echo '      - {key: feature-gates, value: MutatingAdmissionPolicy=true}'
+      echo '      - {key: runtime-config, value: admissionregistration.k8s.io/v1beta1=true}'
+      ;;
+  esac
+}
+
 # By a file and not by flags: kwokctl v0.8.0 mixes up --extra-args of more than one component.
 control_plane_config() {
   local components='etcd, kube-apiserver, kube-controller-manager, kube-scheduler' listen=127.0.0.1 binaries
@@ -52,6 +62,7 @@ componentsPatches:
       - {key: kubelet-preferred-address-types, value: InternalIP}
       # As on OpenShift: who sets an owner reference that blocks deletion needs a permission for it.
       - {key: enable-admission-plugins, value: OwnerReferencesPermissionEnforcement}
+$(mutating_policies)
       - {key: kubelet-client-certificate, value: $kwok_cluster/pki/admin.crt}
       - {key: kubelet-client-key, value: $kwok_cluster/pki/admin.key}
   # There is one of each: no election that it could lose, and end, when the API server is away for a while.

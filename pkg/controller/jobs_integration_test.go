@@ -4,6 +4,7 @@ package controller_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -17,8 +18,13 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
@@ -41,29 +47,57 @@ func installByHandPolicy() (remove func(), err error) {
 		return nil, fmt.Errorf("KUBECONFIG has to name a cluster to test against: %w", err)
 	}
 	ctx, kube := context.Background(), kubernetes.NewForConfigOrDie(config)
-	api := kube.AdmissionregistrationV1()
-	policy, err := api.MutatingAdmissionPolicies().Create(ctx, byHandPolicy(), metav1.CreateOptions{})
+	version, err := mutatingPolicyVersion(kube)
 	if err != nil {
 		return nil, err
 	}
-	binding, err := api.MutatingAdmissionPolicyBindings().Create(ctx, &admissionv1.MutatingAdmissionPolicyBinding{
+	policy := byHandPolicy()
+	binding := &admissionv1.MutatingAdmissionPolicyBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: policy.Name},
 		Spec:       admissionv1.MutatingAdmissionPolicyBindingSpec{PolicyName: policy.Name},
-	}, metav1.CreateOptions{})
-	if err != nil {
+	}
+	client := dynamic.NewForConfigOrDie(config)
+	policies := client.Resource(version.WithResource("mutatingadmissionpolicies"))
+	bindings := client.Resource(version.WithResource("mutatingadmissionpolicybindings"))
+	if err := errors.Join(createAs(ctx, policies, version.WithKind("MutatingAdmissionPolicy"), policy),
+		createAs(ctx, bindings, version.WithKind("MutatingAdmissionPolicyBinding"), binding)); err != nil {
 		return nil, err
 	}
 	return func() {
-		_ = api.MutatingAdmissionPolicyBindings().Delete(ctx, binding.Name, metav1.DeleteOptions{})
-		_ = api.MutatingAdmissionPolicies().Delete(ctx, policy.Name, metav1.DeleteOptions{})
+		_ = bindings.Delete(ctx, binding.Name, metav1.DeleteOptions{})
+		_ = policies.Delete(ctx, policy.Name, metav1.DeleteOptions{})
 	}, waitForPolicy(ctx, kube)
+}
+
+// mutatingPolicyVersion returns in which version the API server has such policies; up to 1.35 it is not v1.
+func mutatingPolicyVersion(kube kubernetes.Interface) (schema.GroupVersion, error) {
+	served, err := kube.Discovery().ServerResourcesForGroupVersion(admissionv1.SchemeGroupVersion.String())
+	if err != nil {
+		return schema.GroupVersion{}, err
+	}
+	if slices.ContainsFunc(served.APIResources, func(r metav1.APIResource) bool { return r.Kind == "MutatingAdmissionPolicy" }) {
+		return admissionv1.SchemeGroupVersion, nil
+	}
+	return schema.GroupVersion{Group: admissionv1.GroupName, Version: "v1beta1"}, nil
+}
+
+// createAs creates an object of v1 in a version that has the same fields.
+func createAs(ctx context.Context, client dynamic.ResourceInterface, kind schema.GroupVersionKind, object runtime.Object) error {
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
+	if err != nil {
+		return err
+	}
+	u := &unstructured.Unstructured{Object: content}
+	u.SetGroupVersionKind(kind)
+	_, err = client.Create(ctx, u, metav1.CreateOptions{})
+	return err
 }
 
 func byHandPolicy() *admissionv1.MutatingAdmissionPolicy {
 	create := []admissionv1.OperationType{admissionv1.Create}
 	rule := admissionv1.Rule{APIGroups: []string{"batch"}, APIVersions: []string{"v1"}, Resources: []string{"jobs"}}
 	return &admissionv1.MutatingAdmissionPolicy{
-		ObjectMeta: metav1.ObjectMeta{GenerateName: "controller-test-jobs-by-hand-"},
+		ObjectMeta: metav1.ObjectMeta{Name: "controller-test-jobs-by-hand-" + rand.String(5)},
 		Spec: admissionv1.MutatingAdmissionPolicySpec{
 			MatchConstraints: &admissionv1.MatchResources{
 				NamespaceSelector: &metav1.LabelSelector{MatchLabels: byHand},

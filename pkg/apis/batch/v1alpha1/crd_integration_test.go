@@ -213,8 +213,10 @@ func TestIntegrationInvalid(t *testing.T) {
 			if err == nil {
 				t.Fatal("accepted")
 			}
+			// Up to Kubernetes 1.36, an API server puts the type of the value there.
+			message := strings.ReplaceAll(err.Error(), `Invalid value: "object": `, "Invalid value: ")
 			for _, want := range wanted {
-				if !strings.Contains(err.Error(), want) {
+				if !strings.Contains(message, want) {
 					t.Errorf("the message lacks %q:\n%v", want, err)
 				}
 			}
@@ -353,9 +355,13 @@ func TestIntegrationGoClient(t *testing.T) {
 	if diff := cmp.Diff(sj.Spec, got.Spec); diff != "" {
 		t.Errorf("the spec changed on the way: %s", diff)
 	}
-	again, err := client.Update(t.Context(), got, metav1.UpdateOptions{FieldValidation: metav1.FieldValidationStrict})
-	if err != nil {
-		t.Fatal(err)
+	again := got
+	// The first write stores what the CRD has as the status of one that nobody has worked on.
+	for range 2 {
+		got = again
+		if again, err = client.Update(t.Context(), got, metav1.UpdateOptions{FieldValidation: metav1.FieldValidationStrict}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if again.ResourceVersion != got.ResourceVersion {
 		t.Errorf("an update without a change made resourceVersion %s of %s", again.ResourceVersion, got.ResourceVersion)
@@ -395,14 +401,15 @@ func TestIntegrationApplyTwice(t *testing.T) {
 	for _, text := range []string{string(read(t, "testdata/full.yaml")), string(read(t, files(t, "artifacts", "examples", "data-processing-pipeline.yaml")[0]))} {
 		o := object(t, text)
 		var versions []string
-		for range 3 {
+		for range 4 {
 			got, err := s.sj.Apply(t.Context(), o.GetName(), o.DeepCopy(), metav1.ApplyOptions{FieldManager: fieldManager})
 			if err != nil {
 				t.Fatalf("%s: %v", o.GetName(), err)
 			}
 			versions = append(versions, fmt.Sprintf("generation %d, resourceVersion %s", got.GetGeneration(), got.GetResourceVersion()))
 		}
-		if len(slices.Compact(versions)) != 1 {
+		// The first write after the creation stores what the CRD has as the status of one that nobody has worked on.
+		if len(slices.Compact(versions[1:])) != 1 {
 			t.Errorf("%s changes each time it is applied: %v", o.GetName(), versions)
 		}
 	}
