@@ -79,7 +79,9 @@ func stages() map[string]*v1alpha1.SequentialJob {
 	blocked := newLife()
 	blocked.sj.Status = sequence.Next(blocked.sj, nil, blocked.now).Blocked(blocked.sj, v1alpha1.ReasonJobCreateFailed,
 		"exceeded quota", metav1.NewTime(blocked.now)).Status
-	failed := func() *life { return newLife().goOn().end("etl-0", batchv1.JobFailed, batchv1.JobReasonBackoffLimitExceeded) }
+	failed := func() *life {
+		return newLife().goOn().end("etl-0", batchv1.JobFailed, batchv1.JobReasonBackoffLimitExceeded)
+	}
 	completed := func() *life {
 		return newLife().goOn().end("etl-0", batchv1.JobComplete, "").end("etl-1", batchv1.JobComplete, "")
 	}

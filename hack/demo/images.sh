@@ -5,6 +5,7 @@
 #   data-tools/transformer:v1   transform
 #   data-tools/loader:v1        load, query
 #   data-tools/shell:v1         busybox: sh and the usual small programs
+#   data-tools/kubectl:v1       kubectl, for artifacts/schedule; only for the project's cluster, which has one built
 #
 # images.sh        builds and loads all
 # images.sh build  builds only; the archives are bin/images/*.tar
@@ -78,8 +79,13 @@ programs extractor extract seed
 programs transformer transform
 programs loader load query
 shell
+images=(extractor transformer loader shell)
+if [[ $load == yes ]]; then
+  install -D -m 0755 "$root/bin/cluster/kubectl" "$out/kubectl/bin/kubectl"
+  images+=(kubectl)
+fi
 archives=()
-for image in extractor transformer loader shell; do
+for image in "${images[@]}"; do
   "$root/hack/images.sh" build "$out/$image" "$tools/images/$image.Dockerfile" "data-tools/$image:v1" "$out/$image.tar"
   archives+=("$out/$image.tar")
 done

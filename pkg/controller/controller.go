@@ -56,8 +56,8 @@ type Controller struct {
 	now         func() time.Time
 }
 
-// New returns a Controller that reads from the given informers, which must not have been started yet.
-func New(ctx context.Context, kube kubernetes.Interface, client versioned.Interface, informers *Informers) (*Controller, error) {
+// New returns a Controller that reads from the given informers, which may have been started already.
+func New(ctx context.Context, kube kubernetes.Interface, client versioned.Interface, informers *Informers) *Controller {
 	// The default correlator drops the events of one object after 25 and folds similar ones after 10; a sequence of 100
 	// steps has more than 200, each of which tells something else.
 	const eventsPerObject = 1000
@@ -67,7 +67,7 @@ func New(ctx context.Context, kube kubernetes.Interface, client versioned.Interf
 		BurstSize: eventsPerObject,
 		MaxEvents: eventsPerObject,
 	}))
-	c := &Controller{
+	return &Controller{
 		kube:        kube,
 		client:      client,
 		informers:   informers,
@@ -76,10 +76,6 @@ func New(ctx context.Context, kube kubernetes.Interface, client versioned.Interf
 		recorder:    broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: v1alpha1.ControllerName}),
 		now:         time.Now,
 	}
-	if err := c.watchAll(klog.FromContext(ctx)); err != nil {
-		return nil, fmt.Errorf("watch: %w", err)
-	}
-	return c, nil
 }
 
 // Run works until ctx is done. It returns after the syncs under way have ended and their events are sent.
@@ -98,6 +94,10 @@ func (c *Controller) Run(ctx context.Context, workers int) error {
 	logger.V(2).Info("Waiting for caches")
 	if !cache.WaitFor(ctx, "SequentialJobs and Jobs", c.informers.syncCheckers()...) {
 		return fmt.Errorf("caches did not fill: %w", context.Cause(ctx))
+	}
+	// Not before: in the queue of a replica that stands by, what nobody works on would pile up.
+	if err := c.watchAll(logger); err != nil {
+		return fmt.Errorf("watch: %w", err)
 	}
 	logger.V(2).Info("Started", "workers", workers)
 	var running sync.WaitGroup

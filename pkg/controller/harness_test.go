@@ -69,8 +69,7 @@ func newWorld(t *testing.T, sj *v1alpha1.SequentialJob, existing ...runtime.Obje
 	var err error
 	w.caches, err = NewInformers(w.kube, w.client)
 	must(t, err)
-	w.c, err = New(w.ctx, w.kube, w.client, w.caches)
-	must(t, err)
+	w.c = New(w.ctx, w.kube, w.client, w.caches)
 	all := w.caches.of(metav1.NamespaceAll)
 	w.sjs, w.jobs = all.sequentialJobs.Informer().GetIndexer(), all.jobs.Informer().GetIndexer()
 	return w

@@ -30,6 +30,23 @@ func running(t *testing.T, w *world) (stop context.CancelFunc, done <-chan error
 	return w.stop, ended
 }
 
+func TestAReplicaThatStandsByQueuesNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, newSequence("extract"))
+		w.caches.Start(w.ctx)
+		synctest.Wait()
+		if !w.caches.HaveSynced() || w.c.queue.Len() != 0 {
+			t.Errorf("caches filled: %t; %d in the queue", w.caches.HaveSynced(), w.c.queue.Len())
+		}
+		stop, done := running(t, w)
+		if got := w.job("etl-0"); got == nil {
+			t.Error("the first step was not started")
+		}
+		stop()
+		<-done
+	})
+}
+
 func TestRunTakesASequenceToItsEndAndThenRests(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, newSequence("extract", "transform", "load"))

@@ -92,10 +92,7 @@ func run(ctx context.Context, o *options, flags *pflag.FlagSet) error {
 	if err != nil {
 		return fmt.Errorf("set up: %w", err)
 	}
-	c, err := controller.New(ctx, kube, client, informers)
-	if err != nil {
-		return fmt.Errorf("set up: %w", err)
-	}
+	c := controller.New(ctx, kube, client, informers)
 	watchDog := leaderelection.NewLeaderHealthzAdaptor(o.election.RenewDeadline.Duration)
 	if o.serving.port > 0 {
 		if err := serveAll(ctx, o, config, informers, watchDog, flags); err != nil {

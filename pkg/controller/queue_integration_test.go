@@ -1,0 +1,150 @@
+//go:build integration
+
+package controller_test
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	admissionreview "k8s.io/api/admission/v1"
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	certutil "k8s.io/client-go/util/cert"
+
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+)
+
+const queueLabel = "kueue.x-k8s.io/queue-name"
+
+// suspendQueued makes the API server suspend each Job with a queue's label when it is created, by a webhook as Kueue has one.
+func (c *cluster) suspendQueued() {
+	c.t.Helper()
+	webhook := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var review admissionreview.AdmissionReview
+		if err := json.NewDecoder(r.Body).Decode(&review); err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		patchType := admissionreview.PatchTypeJSONPatch
+		review.Response = &admissionreview.AdmissionResponse{UID: review.Request.UID, Allowed: true, PatchType: &patchType,
+			Patch: []byte(`[{"op": "add", "path": "/spec/suspend", "value": true}]`)}
+		_ = json.NewEncoder(w).Encode(review) // the API server tells if it misses something
+	}))
+	certificate, key, err := certutil.GenerateSelfSignedCertKey("127.0.0.1", []net.IP{net.IPv4(127, 0, 0, 1)}, nil)
+	must(c.t, err)
+	pair, err := tls.X509KeyPair(certificate, key)
+	must(c.t, err)
+	webhook.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	webhook.StartTLS()
+	c.t.Cleanup(webhook.Close)
+	none, url := admissionv1.SideEffectClassNone, webhook.URL
+	configurations := c.kube.AdmissionregistrationV1().MutatingWebhookConfigurations()
+	_, err = configurations.Create(c.t.Context(), &admissionv1.MutatingWebhookConfiguration{
+		ObjectMeta: metav1.ObjectMeta{Name: c.ns},
+		Webhooks: []admissionv1.MutatingWebhook{{
+			Name: "mjob.kb.io", SideEffects: &none, AdmissionReviewVersions: []string{"v1"},
+			ClientConfig:      admissionv1.WebhookClientConfig{URL: &url, CABundle: certificate},
+			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: c.ns}},
+			ObjectSelector: &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
+				{Key: queueLabel, Operator: metav1.LabelSelectorOpExists},
+			}},
+			Rules: []admissionv1.RuleWithOperations{{
+				Operations: []admissionv1.OperationType{admissionv1.Create},
+				Rule:       admissionv1.Rule{APIGroups: []string{"batch"}, APIVersions: []string{"v1"}, Resources: []string{"jobs"}},
+			}},
+		}},
+	}, metav1.CreateOptions{})
+	must(c.t, err)
+	c.t.Cleanup(func() { must(c.t, configurations.Delete(context.Background(), c.ns, metav1.DeleteOptions{})) })
+	probe := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: "probe", Labels: map[string]string{queueLabel: "q"}}}
+	probe.Spec.Template.Spec = corev1.PodSpec{RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "c", Image: "i"}}}
+	c.eventually("the webhook to be called", func(ctx context.Context) (bool, error) {
+		job, err := c.kube.BatchV1().Jobs(c.ns).Create(ctx, probe, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		return err == nil && job.Spec.Suspend != nil && *job.Spec.Suspend, nil
+	})
+}
+
+// admit lets a Job run as Kueue does: on nodes that it chose.
+func (c *cluster) admit(job string) {
+	c.t.Helper()
+	c.patchJob(job, `{"spec":{"suspend":false,"template":{"metadata":{"annotations":{"kueue.x-k8s.io/workload":"w"}},
+		"spec":{"nodeSelector":{"kubernetes.io/os":"linux"}}}}}`)
+}
+
+// evict takes back what admit gave.
+func (c *cluster) evict(job string) {
+	c.t.Helper()
+	c.patchJob(job, `{"spec":{"suspend":true}}`)
+	c.eventually("the Job controller to have stopped it", func(ctx context.Context) (bool, error) {
+		got, err := c.kube.BatchV1().Jobs(c.ns).Get(ctx, job, metav1.GetOptions{})
+		return err == nil && got.Status.StartTime == nil && got.Status.Active == 0, err
+	})
+	c.patchJob(job, `{"spec":{"template":{"metadata":{"annotations":{"kueue.x-k8s.io/workload":null}},"spec":{"nodeSelector":null}}}}`)
+}
+
+func (c *cluster) patchJob(job, patch string) {
+	c.t.Helper()
+	_, err := c.kube.BatchV1().Jobs(c.ns).Patch(c.t.Context(), job, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
+	must(c.t, err)
+}
+
+func (c *cluster) mustBeQueued(job, message string) {
+	c.t.Helper()
+	c.waitForMessage("etl", v1alpha1.ReasonSuspended, message)
+	if got := c.get("etl").Status.Phase; got != v1alpha1.SequentialJobSuspended {
+		c.t.Errorf("phase %s, want Suspended", got)
+	}
+	if !*c.job(job).Spec.Suspend {
+		c.t.Errorf("Job %s was resumed behind the queue's back", job)
+	}
+}
+
+// Each step waits in the queue for itself, and runs when it is admitted. Nothing that happens to the sequence lets a step pass by.
+func TestIntegrationEachStepWaitsInItsQueue(t *testing.T) {
+	c := newCluster(t)
+	c.suspendQueued()
+	c.startController()
+	sj := newSequence("etl", "prepare", "train")
+	sj.Spec.Template.Labels = map[string]string{queueLabel: "team-a"}
+	c.create(sj)
+	c.mustBeQueued("etl-0", `Job 0 (prepare) is suspended: it waits in queue "team-a"`)
+	c.patch("etl", `{"spec":{"suspend":true}}`)
+	c.waitForMessage("etl", v1alpha1.ReasonSuspended, "suspended by spec.suspend")
+	c.patch("etl", `{"spec":{"suspend":false}}`)
+	c.mustBeQueued("etl-0", `it waits in queue "team-a"`)
+	c.admit("etl-0")
+
+	c.mustBeQueued("etl-1", `Job 1 (train) is suspended: it waits in queue "team-a"`)
+	c.jobs.want("etl-0", "etl-1")
+	c.holdPods(true)
+	c.admit("etl-1")
+	c.waitForMessage("etl", v1alpha1.ReasonJobStarted, "Started job 1")
+	c.evict("etl-1")
+	c.mustBeQueued("etl-1", `it waits in queue "team-a"`)
+	c.holdPods(false)
+	c.admit("etl-1")
+	c.waitForPhase("etl", v1alpha1.SequentialJobCompleted)
+	c.jobs.want("etl-0", "etl-1")
+	if retries := c.get("etl").Status.Progress.Retries; retries != 0 {
+		t.Errorf("an eviction counted as %d retries", retries)
+	}
+}
+
+// holdPods keeps the namespace's pods from running, by a quota that leaves no room for any.
+func (c *cluster) holdPods(hold bool) {
+	c.t.Helper()
+	if hold {
+		c.createQuota(corev1.ResourceList{corev1.ResourcePods: resource.MustParse("0")})
+		return
+	}
+	must(c.t, c.kube.CoreV1().ResourceQuotas(c.ns).Delete(c.t.Context(), "few", metav1.DeleteOptions{}))
+}
