@@ -21,7 +21,8 @@ export CONTAINER_TOOL
 
 BIN := $(CURDIR)/bin
 VERSION_PACKAGE := k8s.io/component-base/version
-LDFLAGS := -s -w -X $(VERSION_PACKAGE).gitVersion=$(VERSION)
+# The same sources give the same bits: no paths, and no time of the build.
+GO_BUILD = CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X $(VERSION_PACKAGE).gitVersion=$(VERSION)"
 ARCH ?= $(shell go env GOARCH)
 KUBECTL ?= $(shell command -v kubectl 2>/dev/null || echo $(BIN)/cluster/kubectl)
 CLUSTER_SH := hack/cluster/cluster.sh
@@ -98,12 +99,21 @@ run: build ## Run the controller here, against the cluster of the current kubect
 
 .PHONY: build
 build: ## Build the controller for this machine.
-	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o $(BIN)/sequentialjob-controller ./cmd/sequentialjob-controller
+	$(GO_BUILD) -o $(BIN)/sequentialjob-controller ./cmd/sequentialjob-controller
 
 .PHONY: build-linux
 build-linux:
-	@CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -ldflags "$(LDFLAGS)" \
+	@GOOS=linux GOARCH=$(ARCH) $(GO_BUILD) \
 		-o $(BIN)/linux-$(ARCH)/sequentialjob-controller ./cmd/sequentialjob-controller
+
+.PHONY: sbom
+sbom: build-linux ## Write what the binary of the image is made of to bin/sbom.spdx.json (SPDX).
+	@go -C hack/sbom run . -binary $(BIN)/linux-$(ARCH)/sequentialjob-controller >$(BIN)/sbom.spdx.json
+	@echo "Wrote bin/sbom.spdx.json: $$(grep -c '"SPDXID": "SPDXRef-module-' $(BIN)/sbom.spdx.json) modules"
+
+.PHONY: verify-reproducible
+verify-reproducible: ## Build the binary of the image twice, in different places, and compare the bits.
+	@hack/reproducible.sh
 
 .PHONY: docker-build
 docker-build: build-linux ## Build the image IMG of the controller with CONTAINER_TOOL.

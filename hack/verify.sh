@@ -7,7 +7,7 @@ export GOWORK=off
 failures=()
 
 # Modules of Go code; those that only pin tools have nothing to vet.
-modules=(. hack/crd hack/bench hack/demo/data-tools hack/cluster/pause)
+modules=(. hack/crd hack/bench hack/compat hack/demo/data-tools hack/sbom hack/cluster/pause)
 pins=(hack/tools hack/tools/lint hack/cluster/kubernetes hack/cluster/etcd hack/cluster/kwok)
 
 check() {
@@ -107,6 +107,7 @@ check "module files are tidy" module_files
 check "scripts" scripts
 check "manifests build" manifests
 check "no paths of one machine" no_machine_paths
+check "the build is reproducible" hack/reproducible.sh
 
 if [[ ${#failures[@]} -gt 0 ]]; then
   printf '\nFailed: %s\n' "$(IFS=,; echo "${failures[*]}")" >&2

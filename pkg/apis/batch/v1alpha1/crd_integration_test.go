@@ -200,9 +200,10 @@ func (s *server) edit(t *testing.T, o *unstructured.Unstructured) error {
 	return err
 }
 
-// artifacts/invalid/README.md describes the files.
+// Up to Kubernetes 1.36, an API server puts the type of the value into its messages.
 var typeOfValue = regexp.MustCompile(`Invalid value: "(object|array)": `)
 
+// artifacts/invalid/README.md describes the files.
 func TestIntegrationInvalid(t *testing.T) {
 	s := newServer(t)
 	for _, file := range files(t, "artifacts", "invalid", "*.yaml") {
@@ -216,7 +217,6 @@ func TestIntegrationInvalid(t *testing.T) {
 			if err == nil {
 				t.Fatal("accepted")
 			}
-			// Up to Kubernetes 1.36, an API server puts the type of the value there.
 			message := typeOfValue.ReplaceAllString(err.Error(), "Invalid value: ")
 			for _, want := range wanted {
 				if !strings.Contains(message, want) {
