@@ -61,7 +61,11 @@ func withCluster(m *testing.M) (int, error) {
 		return 1, err
 	}
 	defer removePolicy()
-	return m.Run(), nil
+	code := m.Run()
+	if controllerDir != "" {
+		_ = os.RemoveAll(controllerDir)
+	}
+	return code, nil
 }
 
 func runKubectl(args ...string) (string, error) {

@@ -54,16 +54,29 @@ func TestIntegrationAKilledControllerLosesAndRepeatsNothing(t *testing.T) {
 	}
 }
 
+// buildController returns the controller's binary, which is built once for all tests.
 func buildController(t *testing.T) string {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "sequentialjob-controller")
-	build := exec.Command("go", "build", "-race", "-o", binary, "./cmd/sequentialjob-controller")
+	name, err := controllerBinary()
+	must(t, err)
+	return name
+}
+
+// controllerDir is where the binary is, once a test has asked for it. It is removed after the last test.
+var controllerDir string
+
+var controllerBinary = sync.OnceValues(func() (name string, err error) {
+	if controllerDir, err = os.MkdirTemp("", "controller-"); err != nil {
+		return "", err
+	}
+	name = filepath.Join(controllerDir, "sequentialjob-controller")
+	build := exec.Command("go", "build", "-race", "-o", name, "./cmd/sequentialjob-controller")
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
+		return "", fmt.Errorf("build: %w\n%s", err, out)
 	}
-	return binary
-}
+	return name, nil
+})
 
 // proxy stands between a controller process and the API server, counts what the process writes (events excluded), and
 // kills it at a chosen moment.

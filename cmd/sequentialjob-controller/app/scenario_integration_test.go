@@ -61,13 +61,15 @@ var install = sync.OnceValue(func() error {
 	return nil
 })
 
+// binaryDir is where the binary is, once a test has asked for it.
+var binaryDir string
+
 // binary is the controller, built once.
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "controller-")
-	if err != nil {
+var binary = sync.OnceValues(func() (name string, err error) {
+	if binaryDir, err = os.MkdirTemp("", "controller-"); err != nil {
 		return "", err
 	}
-	name := filepath.Join(dir, "sequentialjob-controller")
+	name = filepath.Join(binaryDir, "sequentialjob-controller")
 	build := exec.Command("go", "build", "-race", "-o", name, "./cmd/sequentialjob-controller")
 	build.Dir = root
 	out, err := build.CombinedOutput()
@@ -79,8 +81,8 @@ var binary = sync.OnceValues(func() (string, error) {
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if name, err := binary(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(name))
+	if binaryDir != "" {
+		_ = os.RemoveAll(binaryDir)
 	}
 	os.Exit(code)
 }
