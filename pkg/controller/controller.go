@@ -96,7 +96,9 @@ func (c *Controller) Run(ctx context.Context, workers int) error {
 		return fmt.Errorf("caches did not fill: %w", context.Cause(ctx))
 	}
 	// Not before: in the queue of a replica that stands by, what nobody works on would pile up.
-	if err := c.watchAll(logger); err != nil {
+	if err := c.watchAll(logger); ctx.Err() != nil {
+		return fmt.Errorf("stopped before the start: %w", context.Cause(ctx)) // and so may the informers have been
+	} else if err != nil {
 		return fmt.Errorf("watch: %w", err)
 	}
 	logger.V(2).Info("Started", "workers", workers)
