@@ -6,15 +6,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+	"github.com/example/sequential-job-operator/pkg/sequence"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-
-	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
-	"github.com/example/sequential-job-operator/pkg/sequence"
 )
 
 // life is a SequentialJob of two steps and its Jobs, taken further by the same decisions as the controller's.
@@ -26,7 +25,7 @@ type life struct {
 
 func newLife() *life {
 	sj := &v1alpha1.SequentialJob{
-		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: v1alpha1.SequentialJobKind},
+		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.SequentialJobKind},
 		ObjectMeta: metav1.ObjectMeta{Name: "etl", Namespace: "default", UID: "etl", Generation: 1},
 	}
 	sj.Status.ObservedGeneration = -1 // as the CRD has it

@@ -32,7 +32,7 @@ func main() {
 }
 
 func write(w io.Writer, binary string) error {
-	content, err := os.ReadFile(binary) //nolint:gosec // the user names it
+	content, err := os.ReadFile(binary)
 	if err != nil {
 		return err
 	}

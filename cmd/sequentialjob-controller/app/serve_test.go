@@ -84,8 +84,16 @@ func served(t *testing.T, o servingOptions, ready error) string {
 	return "http://" + address.String()
 }
 
-// get returns the status and the body. It would take HTTP/2 if it were offered.
-func get(t *testing.T, url, token string) (*http.Response, string) {
+// answered is what a client got.
+type answered struct {
+	status      int
+	protocol    int
+	certificate *x509.Certificate
+	body        string
+}
+
+// get asks as somebody who would take HTTP/2 if it were offered.
+func get(t *testing.T, url, token string) answered {
 	t.Helper()
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
 	defer transport.CloseIdleConnections()
@@ -105,7 +113,11 @@ func get(t *testing.T, url, token string) (*http.Response, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return response, string(body)
+	got := answered{status: response.StatusCode, protocol: response.ProtoMajor, body: string(body)}
+	if response.TLS != nil {
+		got.certificate = response.TLS.PeerCertificates[0]
+	}
+	return got
 }
 
 func TestHealthIsForEverybodyAndTheRestForWhomTheAPIServerAllows(t *testing.T) {
@@ -128,12 +140,12 @@ func TestHealthIsForEverybodyAndTheRestForWhomTheAPIServerAllows(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			url := served(t, servingOptions{tls: true, metrics: true}, nil)
-			response, body := get(t, url+tc.path, tc.token)
-			if response.StatusCode != tc.want || !strings.Contains(body, tc.says) {
-				t.Errorf("%d %s, want %d %s", response.StatusCode, body, tc.want, tc.says)
+			got := get(t, url+tc.path, tc.token)
+			if got.status != tc.want || !strings.Contains(got.body, tc.says) {
+				t.Errorf("%d %s, want %d %s", got.status, got.body, tc.want, tc.says)
 			}
-			if response.ProtoMajor != 1 {
-				t.Errorf("it speaks %s", response.Proto)
+			if got.protocol != 1 {
+				t.Errorf("it speaks HTTP/%d", got.protocol)
 			}
 		})
 	}
@@ -153,18 +165,18 @@ func TestWhatIsServedIsUpToTheFlags(t *testing.T) {
 		"profiling on":                 {servingOptions{profiling: true}, "/debug/pprof/", 200, "goroutine"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			response, body := get(t, served(t, tc.options, nil)+tc.path, "")
-			if response.StatusCode != tc.want || !strings.Contains(body, tc.says) {
-				t.Errorf("%d %s, want %d %s", response.StatusCode, body, tc.want, tc.says)
+			got := get(t, served(t, tc.options, nil)+tc.path, "")
+			if got.status != tc.want || !strings.Contains(got.body, tc.says) {
+				t.Errorf("%d %s, want %d %s", got.status, got.body, tc.want, tc.says)
 			}
 		})
 	}
 }
 
 func TestNotReadyUntilTheCachesAreFilled(t *testing.T) {
-	response, body := get(t, served(t, servingOptions{}, errors.New("not filled yet"))+"/readyz", "")
-	if response.StatusCode != http.StatusInternalServerError || !strings.Contains(body, "[-]caches failed") {
-		t.Errorf("%d %s", response.StatusCode, body)
+	got := get(t, served(t, servingOptions{}, errors.New("not filled yet"))+"/readyz", "")
+	if got.status != http.StatusInternalServerError || !strings.Contains(got.body, "[-]caches failed") {
+		t.Errorf("%d %s", got.status, got.body)
 	}
 }
 
@@ -180,8 +192,7 @@ func TestTheCertificateIsReadAgainWhenItsFilesChange(t *testing.T) {
 	write("before.example.com")
 	url := served(t, o, nil)
 	servedFor := func() *x509.Certificate {
-		response, _ := get(t, url+"/livez", "")
-		return response.TLS.PeerCertificates[0]
+		return get(t, url+"/livez", "").certificate
 	}
 	if err := servedFor().VerifyHostname("before.example.com"); err != nil {
 		t.Error(err)

@@ -4,6 +4,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"math"
@@ -41,7 +42,7 @@ func main() {
 }
 
 func run(file, url, out string, since time.Duration) error {
-	content, err := os.ReadFile(file) //nolint:gosec // the user names it
+	content, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
@@ -96,7 +97,7 @@ func drawPanel(source prometheus.API, p panel, since time.Duration) (*plot.Plot,
 		}
 	}
 	if lines == 0 {
-		return nil, fmt.Errorf("no data")
+		return nil, errors.New("no data")
 	}
 	return drawn, nil
 }
@@ -136,7 +137,7 @@ func save(plots []*plot.Plot, out string) error {
 			}
 		}
 	}
-	file, err := os.Create(out) //nolint:gosec // the user names it
+	file, err := os.Create(out)
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ type SequentialJob struct {
 	// status tells where the sequence stands. It is written by the controller.
 	// +optional
 	// +kubebuilder:default:={"observedGeneration":-1}
-	Status SequentialJobStatus `json:"status,omitempty,omitzero"`
+	Status SequentialJobStatus `json:"status,omitempty,omitzero"` //nolint:kubeapilinter // the generators take no +default but {} here
 }
 
 // SequentialJobSpec says what a SequentialJob runs.
