@@ -13,6 +13,7 @@ import (
 	"k8s.io/component-base/metrics/legacyregistry"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+	"github.com/example/sequential-job-operator/pkg/sequence"
 )
 
 // The metrics carry no names of objects or namespaces: there may be any number of these. docs/monitoring.md explains them all.
@@ -71,7 +72,28 @@ var registerMetrics = sync.OnceFunc(func() {
 	legacyregistry.MustRegister(sequencesFinished, stepsFinished, sequenceDuration, stepDuration, stepGap, timeToFirstStep,
 		syncErrors, syncPanics)
 	legacyregistry.CustomMustRegister(phases)
+	startAtZero()
 })
+
+// startAtZero exposes what has not happened yet: the rate of a counter that appears with its first event misses that event,
+// and an alert cannot tell one that is not there from one that was renamed.
+func startAtZero() {
+	completed, failed := sequence.End{Completed: true}.Result(), sequence.End{}.Result()
+	sequencesFinished.WithLabelValues(completed, v1alpha1.ReasonCompleted)
+	stepsFinished.WithLabelValues(completed, v1alpha1.ReasonJobCompleted)
+	for _, reason := range sequence.FailureReasons() {
+		sequencesFinished.WithLabelValues(failed, reason)
+		stepsFinished.WithLabelValues(failed, reason)
+	}
+	for _, result := range []string{completed, failed} {
+		sequenceDuration.WithLabelValues(result)
+		stepDuration.WithLabelValues(result)
+	}
+	// The API server has many more reasons than these.
+	for _, reason := range []string{string(metav1.StatusReasonConflict), string(metav1.StatusReasonForbidden), "Panic", "Timeout", "Other"} {
+		syncErrors.WithLabelValues(reason)
+	}
+}
 
 // phaseCollector counts the cached SequentialJobs when it is asked. It reports nothing while no controller runs: a replica
 // that does not lead must not count them a second time.

@@ -42,6 +42,30 @@ func TestSyncErrorsAreCountedByTheAPIServersReason(t *testing.T) {
 	}
 }
 
+// Before anything has happened, so that the first time is not missed by a rate.
+func TestCountersStartAtZero(t *testing.T) {
+	newSyncWorld(t, newSequence("extract"))
+	for _, reset := range []func(){sequencesFinished.Reset, stepsFinished.Reset, syncErrors.Reset} {
+		reset()
+	}
+	startAtZero()
+	want := map[string]int{
+		"sequentialjob_sequences_finished_total": 8, "sequentialjob_steps_finished_total": 8, "sequentialjob_sync_errors_total": 5,
+		"sequentialjob_sequence_duration_seconds": 2, "sequentialjob_step_duration_seconds": 2,
+	}
+	got := map[string]int{}
+	families, err := legacyregistry.DefaultGatherer.Gather()
+	must(t, err)
+	for _, family := range families {
+		if name := family.GetName(); want[name] > 0 {
+			got[name] = len(family.GetMetric())
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("series (-want +got):\n%s", diff)
+	}
+}
+
 func TestPhasesAreCountedOnlyWhileAControllerRuns(t *testing.T) {
 	w := newSyncWorld(t, newSequence("extract"))
 	const name = "sequentialjob_sequences"

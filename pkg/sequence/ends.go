@@ -1,6 +1,7 @@
 package sequence
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -68,14 +69,21 @@ func SequenceEnd(before, after *v1alpha1.SequentialJobStatus) (End, bool) {
 	return end, true
 }
 
-// known keeps the number of different reasons within bounds: those of foreign Jobs may be anything.
+// FailureReasons are all that End.Reason can be for what failed. Their number is limited: reasons of foreign Jobs may be anything.
+func FailureReasons() []string {
+	return []string{
+		batchv1.JobReasonBackoffLimitExceeded, batchv1.JobReasonPodFailurePolicy, v1alpha1.ReasonDeadlineExceeded,
+		v1alpha1.ReasonJobDeleted, v1alpha1.ReasonJobFailed, v1alpha1.ReasonInvalidSpec, otherReason,
+	}
+}
+
+const otherReason = "Other"
+
 func known(reason string) string {
-	switch reason {
-	case batchv1.JobReasonBackoffLimitExceeded, batchv1.JobReasonPodFailurePolicy, v1alpha1.ReasonDeadlineExceeded,
-		v1alpha1.ReasonJobDeleted, v1alpha1.ReasonJobFailed, v1alpha1.ReasonInvalidSpec:
+	if slices.Contains(FailureReasons(), reason) {
 		return reason
 	}
-	return "Other"
+	return otherReason
 }
 
 func between(start, end *metav1.Time) time.Duration {
