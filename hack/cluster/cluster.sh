@@ -150,6 +150,15 @@ prepare() {
   fi
 }
 
+# Says whether what runs is the version that was asked for, if one was.
+is_wanted_version() {
+  [[ -z $K8S_VERSION ]] || kubectl get --raw /version | grep -qF "\"gitVersion\": \"v${K8S_VERSION#v}\""
+}
+
+must_be_wanted_version() {
+  is_wanted_version || fail "cluster \"$CLUSTER_NAME\" is not Kubernetes $K8S_VERSION: run \"cluster.sh down\" first"
+}
+
 is_up() {
   [[ -s $run/nodes ]] && control_plane_running || return 1
   case $NODES in
@@ -170,6 +179,7 @@ up() {
   mkdir -p "$run/logs"
   node_network
   if is_up; then
+    must_be_wanted_version
     say "Cluster \"$CLUSTER_NAME\" ($NODES nodes) is up. KUBECONFIG=$kubeconfig"
     return
   fi
@@ -182,6 +192,7 @@ up() {
   else
     step "simulated nodes: $SIMULATED_NODES" "$run/logs/simulated-nodes.log" simulated_nodes
   fi
+  must_be_wanted_version
   say "Cluster \"$CLUSTER_NAME\" is up after $((SECONDS - begin))s. KUBECONFIG=$kubeconfig"
 }
 

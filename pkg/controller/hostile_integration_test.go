@@ -107,7 +107,9 @@ func TestIntegrationTheLogTellsNothingOfASpec(t *testing.T) {
 	}
 	sj.Spec.Template.Annotations = map[string]string{"example.com/password": secret}
 	c.create(sj)
+	c.waitForRunning("etl", 0)
 	c.endJob("etl-0", batchv1.JobComplete, "")
+	c.waitForRunning("etl", 1)
 	c.endJob("etl-1", batchv1.JobFailed, batchv1.JobReasonBackoffLimitExceeded)
 	c.waitForPhase("etl", v1alpha1.SequentialJobFailed)
 	invalid := newSequence("invalid", "extract")
