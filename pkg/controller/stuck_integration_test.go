@@ -86,20 +86,31 @@ func TestIntegrationAStepWithoutAPodSaysWhy(t *testing.T) {
 // refusePods makes the API server refuse every pod of the namespace, as an admission webhook would.
 func (c *cluster) refusePods(message string) {
 	c.t.Helper()
-	inNamespace := &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: c.ns}}
+	c.refuse(admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
+		admissionv1.Validation{Expression: "false", Message: message})
+	probe := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "probe"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "i"}}}}
+	c.eventually("the policy to be in force", func(ctx context.Context) (bool, error) {
+		_, err := c.kube.CoreV1().Pods(c.ns).Create(ctx, probe, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		return err != nil && strings.Contains(err.Error(), message), nil
+	})
+}
+
+// refuse makes the API server refuse what is created in the namespace and does not fulfil a condition. It takes effect a
+// moment later.
+func (c *cluster) refuse(rule admissionv1.Rule, unless admissionv1.Validation) {
+	c.t.Helper()
 	policies := c.kube.AdmissionregistrationV1().ValidatingAdmissionPolicies()
 	bindings := c.kube.AdmissionregistrationV1().ValidatingAdmissionPolicyBindings()
 	_, err := policies.Create(c.t.Context(), &admissionv1.ValidatingAdmissionPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: c.ns},
 		Spec: admissionv1.ValidatingAdmissionPolicySpec{
 			MatchConstraints: &admissionv1.MatchResources{
-				NamespaceSelector: inNamespace,
+				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: c.ns}},
 				ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
-					Operations: []admissionv1.OperationType{admissionv1.Create},
-					Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"pods"}},
+					Operations: []admissionv1.OperationType{admissionv1.Create}, Rule: rule,
 				}}},
 			},
-			Validations: []admissionv1.Validation{{Expression: "false", Message: message}},
+			Validations: []admissionv1.Validation{unless},
 		},
 	}, metav1.CreateOptions{})
 	must(c.t, err)
@@ -115,11 +126,6 @@ func (c *cluster) refusePods(message string) {
 			policies.Delete(context.Background(), c.ns, metav1.DeleteOptions{})); err != nil {
 			c.t.Error(err)
 		}
-	})
-	probe := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "probe"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "i"}}}}
-	c.eventually("the policy to be in force", func(ctx context.Context) (bool, error) {
-		_, err := c.kube.CoreV1().Pods(c.ns).Create(ctx, probe, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-		return err != nil && strings.Contains(err.Error(), message), nil
 	})
 }
 
