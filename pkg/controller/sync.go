@@ -74,10 +74,16 @@ func (c *Controller) act(ctx context.Context, name cache.ObjectName) error {
 			return c.waitForPods(ctx, sj, jobs, plan)
 		}
 	}
+	first := len(sj.Status.Steps) == 0
+	if first {
+		if message := sequence.TooLarge(sj); message != "" {
+			return c.record(ctx, sj, jobs, plan.Invalid(sj, 0, message, c.timestamp()))
+		}
+	}
 	if sj, err = c.setFinalizer(ctx, sj, true); err != nil {
 		return err
 	}
-	if len(sj.Status.Steps) == 0 {
+	if first {
 		if index, message, err := c.findInvalidStep(ctx, sj); err != nil {
 			return c.block(ctx, sj, plan, v1alpha1.ReasonJobCreateFailed, createFailed(plan, err), err)
 		} else if message != "" {
