@@ -87,7 +87,7 @@ type patcher interface {
 // apply tries a server-side apply of a spec.
 func apply(ctx context.Context, client patcher, name, spec string) error {
 	_, err := client.Patch(ctx, name, types.ApplyPatchType,
-		[]byte(`{"apiVersion":"`+v1alpha1.SchemeGroupVersion.String()+`","kind":"SequentialJob","metadata":{"name":"`+name+`"},"spec":`+spec+`}`),
+		[]byte(`{"apiVersion":"`+v1alpha1.GroupVersion.String()+`","kind":"SequentialJob","metadata":{"name":"`+name+`"},"spec":`+spec+`}`),
 		metav1.PatchOptions{FieldManager: "apply-test", Force: new(true), DryRun: []string{metav1.DryRunAll}})
 	return err
 }
