@@ -98,7 +98,7 @@ func TestIntegrationTheMostExpensiveObjectIsAdmittedAndEdited(t *testing.T) {
 	sj, err = theirs.UpdateStatus(t.Context(), sj, metav1.UpdateOptions{})
 	must(t, err)
 	sj.Spec.Containers[len(sj.Spec.Containers)-1].Image = "edited"
-	sj, err = theirs.Update(t.Context(), sj, metav1.UpdateOptions{})
+	_, err = theirs.Update(t.Context(), sj, metav1.UpdateOptions{})
 	must(t, err)
 	sj, err = theirs.Patch(t.Context(), "wide", types.MergePatchType, []byte(`{"metadata":{"labels":{"a":"b"}}}`), metav1.PatchOptions{})
 	must(t, err)
