@@ -255,7 +255,7 @@ func (c *cluster) tryEndJob(ctx context.Context, name string, how batchv1.JobCon
 			Type: condition, Status: corev1.ConditionTrue, Reason: reason, LastTransitionTime: now, LastProbeTime: now,
 		})
 	}
-	job.Status.StartTime = &job.CreationTimestamp
+	job.Status.StartTime, job.Status.Active, job.Status.Ready = &job.CreationTimestamp, 0, nil
 	if how == batchv1.JobComplete {
 		job.Status.CompletionTime, job.Status.Succeeded = &now, 1
 	}
