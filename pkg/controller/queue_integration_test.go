@@ -128,6 +128,13 @@ func TestIntegrationEachStepWaitsInItsQueue(t *testing.T) {
 	c.holdPods(true)
 	c.admit("etl-1")
 	c.waitForMessage("etl", v1alpha1.ReasonJobStarted, "Started job 1")
+	// What the queue lets run is the queue's to stop: it would resume it at once.
+	c.patch("etl", `{"spec":{"suspend":true}}`)
+	c.waitForMessage("etl", v1alpha1.ReasonJobStarted, "Job 1 (train) goes on, because only its queue can stop it")
+	if *c.job("etl-1").Spec.Suspend {
+		t.Error("a step that the queue has admitted was suspended")
+	}
+	c.patch("etl", `{"spec":{"suspend":false}}`)
 	c.evict("etl-1")
 	c.mustBeQueued("etl-1", `it waits in queue "team-a"`)
 	c.holdPods(false)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/utils/ptr"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
@@ -17,10 +18,15 @@ func (p *planner) isSuspended() bool {
 }
 
 // followSuspension says whether the Job of the running step is, or is about to be, suspended, and reports it. What
-// somebody else, such as a queue, has suspended is never resumed from here: that is theirs to do.
+// somebody else, such as a queue, has suspended is never resumed from here: that is theirs to do. And what a queue lets run is
+// never suspended from here: the queue would resume it at once, again and again, and each time its pods would start anew.
 func (p *planner) followSuspension(index int, step *v1alpha1.StepStatus, job *batchv1.Job) bool {
 	name := fmt.Sprintf("Job %d (%s)", index, step.Name)
+	queued := fmt.Sprintf("%s goes on, because only its queue can stop it; nothing starts after it while spec.suspend is true", name)
 	switch suspended := ptr.Deref(job.Spec.Suspend, false); {
+	case p.isSuspended() && !suspended && job.Labels[queueLabel] != "":
+		p.letRun(queued)
+		return false
 	case p.isSuspended():
 		p.pause(name + " is suspended by spec.suspend")
 	case suspended && !suspendedByUs(job) && job.Labels[queueLabel] != "":
@@ -32,10 +38,27 @@ func (p *planner) followSuspension(index int, step *v1alpha1.StepStatus, job *ba
 		p.emit(normal(v1alpha1.ReasonResumed, name+" is no longer suspended"))
 		p.underWay(v1alpha1.ReasonJobStarted, fmt.Sprintf("Started job %d", index))
 		return false
+	case p.says(queued):
+		p.underWay(v1alpha1.ReasonJobStarted, fmt.Sprintf("Started job %d", index))
+		return false
 	default:
 		return false
 	}
 	return true
+}
+
+// letRun reports that a step runs although spec.suspend is true.
+func (p *planner) letRun(message string) {
+	if !p.says(message) {
+		p.emit(normal(v1alpha1.ReasonSuspended, message))
+	}
+	p.underWay(v1alpha1.ReasonJobStarted, message)
+}
+
+// says returns whether that is what the stored status says of the progress.
+func (p *planner) says(message string) bool {
+	progressing := meta.FindStatusCondition(p.sj.Status.Conditions, v1alpha1.ConditionProgressing)
+	return progressing != nil && progressing.Message == message
 }
 
 func suspendedByUs(job *batchv1.Job) bool {

@@ -85,7 +85,24 @@ func TestWhatAQueueSuspendedIsNeverResumed(t *testing.T) {
 	s.work().want("Running", "True JobStarted: Started job 0").wantEvents("Resumed: Job 0 (extract) is no longer suspended")
 }
 
-// The queue lets the step go on while the user has suspended the sequence: the user's word counts, and later the user's
+// Kueue resumes whatever it has admitted. To suspend it would begin a fight that nobody wins, and stop the pods each time.
+func TestWhatAQueueLetsRunIsNotSuspended(t *testing.T) {
+	s := tell(t, "extract", "load").work()
+	s.job("etl-0").Labels["kueue.x-k8s.io/queue-name"] = "nightly"
+	const goesOn = "Job 0 (extract) goes on, because only its queue can stop it; nothing starts after it while spec.suspend is true"
+	s.told = nil
+	s.edit(suspend).want("Running", "True JobStarted: "+goesOn).
+		wantEvents("Suspended: " + goesOn)
+	if job := s.job("etl-0"); job.Spec.Suspend != nil && *job.Spec.Suspend || len(job.Annotations) > 0 {
+		t.Errorf("the Job was changed: %v", job)
+	}
+	s.told = nil
+	s.work().wantEvents().edit(resume).want("Running", "True JobStarted: Started job 0")
+	s.edit(suspend).end("etl-0", complete).wantJobs("etl-0").
+		want("Suspended", "False Suspended: Suspended by spec.suspend before job 1 (load)")
+}
+
+// Somebody lets the step go on while the user has suspended the sequence: the user's word counts, and later the user's
 // suspension is the one to be undone.
 func TestTheUsersSuspensionOutlastsTheQueues(t *testing.T) {
 	s := tell(t, "extract").work()

@@ -2,7 +2,7 @@
 // completion, each as a Kubernetes Job of its own.
 //
 // A [SequentialJob] is created like any Kubernetes object, with kubectl or with the clientset in pkg/generated/clientset/versioned,
-// whose documentation shows how to create one, wait for its end, read what happened, and let a failed one go on.
+// whose documentation and examples show how to create one, wait for its end, read what happened, and let a failed one go on.
 //
 // # What its status tells
 //
