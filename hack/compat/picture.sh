@@ -31,6 +31,7 @@ for port in 18443 18444; do
   pids+=($!)
 done
 promtool check rules manifests/monitoring/alerts.yaml
+promtool test rules hack/compat/testdata/alerts.yaml
 cat >"$work/prometheus.yml" <<YAML
 global: {scrape_interval: 5s, evaluation_interval: 5s}
 rule_files: [$PWD/manifests/monitoring/alerts.yaml]
