@@ -22,7 +22,7 @@ func (p *planner) isSuspended() bool {
 // never suspended from here: the queue would resume it at once, again and again, and each time its pods would start anew.
 func (p *planner) followSuspension(index int, step *v1alpha1.StepStatus, job *batchv1.Job) bool {
 	name := fmt.Sprintf("Job %d (%s)", index, step.Name)
-	queued := fmt.Sprintf("%s goes on, because only its queue can stop it; nothing starts after it while spec.suspend is true", name)
+	queued := name + " goes on, because only its queue can stop it; nothing starts after it while spec.suspend is true"
 	switch suspended := ptr.Deref(job.Spec.Suspend, false); {
 	case p.isSuspended() && !suspended && job.Labels[queueLabel] != "":
 		p.letRun(queued)
