@@ -86,14 +86,17 @@ func (c *cluster) evict(job string) {
 	c.patchJob(job, `{"spec":{"suspend":true}}`)
 	c.eventually("the Job controller to have stopped it", func(ctx context.Context) (bool, error) {
 		got, err := c.kube.BatchV1().Jobs(c.ns).Get(ctx, job, metav1.GetOptions{})
-		return err == nil && got.Status.StartTime == nil && got.Status.Active == 0, err
+		return err == nil && got.Status.Active == 0, err
 	})
+	// Older Job controllers leave the start time, with which the template cannot be restored; Kueue takes it away.
+	c.patchJob(job, `{"status":{"startTime":null}}`, "status")
 	c.patchJob(job, `{"spec":{"template":{"metadata":{"annotations":{"kueue.x-k8s.io/workload":null}},"spec":{"nodeSelector":null}}}}`)
 }
 
-func (c *cluster) patchJob(job, patch string) {
+func (c *cluster) patchJob(job, patch string, subresource ...string) {
 	c.t.Helper()
-	_, err := c.kube.BatchV1().Jobs(c.ns).Patch(c.t.Context(), job, types.StrategicMergePatchType, []byte(patch), metav1.PatchOptions{})
+	_, err := c.kube.BatchV1().Jobs(c.ns).Patch(c.t.Context(), job, types.StrategicMergePatchType, []byte(patch),
+		metav1.PatchOptions{}, subresource...)
 	must(c.t, err)
 }
 
