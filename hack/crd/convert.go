@@ -42,6 +42,10 @@ func Convert(raw []byte) ([]byte, error) {
 		// Only what is described here can be the path of a rule.
 		s.Properties = map[string]schema{"name": {Type: "string"}}
 	})
+	if err := boundLeaves(e); err != nil {
+		return nil, err
+	}
+	e.at("spec", allowNulls)
 	e.root.XValidations = append(e.root.XValidations, rootRules()...)
 	if err := e.err(); err != nil {
 		return nil, err
