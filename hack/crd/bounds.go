@@ -43,7 +43,8 @@ func boundLeaves(e *editor) error {
 		if !found {
 			continue
 		}
-		if err := walkTyped(node{path: part, schema: &property, goType: jsonFields(reflect.TypeFor[v1alpha1.SequentialJob]())[part]}, bound); err != nil {
+		goType := jsonFields(reflect.TypeFor[v1alpha1.SequentialJob]())[part].Type
+		if err := walkTyped(node{path: part, schema: &property, goType: goType}, bound); err != nil {
 			return fmt.Errorf("not every field can be kept within its Go type: %w", err)
 		}
 		e.root.Properties[part] = property
@@ -63,6 +64,10 @@ func bound(n node) error {
 		return require(n, n.schema.XIntOrString, "an integer or a string")
 	case reflect.TypeFor[metav1.Time]():
 		n.schema.Pattern = rfc3339
+		// Go writes null for the time 0001-01-01T00:00:00Z.
+		n.schema.Nullable = true
+		// API servers take a list for a string of any format; so none is short and long enough.
+		n.schema.MinItems, n.schema.MaxItems = ptr(1), ptr(0)
 		return require(n, n.schema.Type == "string" && n.schema.Format == "date-time", "a string of the format date-time")
 	}
 	want := jsonTypes[n.goType.Kind()]
@@ -71,6 +76,10 @@ func bound(n node) error {
 	}
 	if n.goType.Kind() == reflect.Int32 {
 		limit(n.schema, math.MinInt32, math.MaxInt32)
+	}
+	if n.vanishes && n.goType.Kind() == reflect.String && n.schema.MinLength == nil {
+		// Or what a Go client reads could not be written back.
+		n.schema.MinLength = ptr(1)
 	}
 	// An int64 needs no limits, which as floating-point numbers could not be exact: the API server takes larger numbers for
 	// fractions, and those have no place in an integer.

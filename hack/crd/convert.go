@@ -21,6 +21,8 @@ const (
 	// maxMounts applies to each container. With maxVolumes and the length of names it bounds what the volume rules cost.
 	maxMounts         = 50
 	maxInitContainers = 50
+	// maxResources bounds what it costs to compare the resources of steps by value.
+	maxResources = 50
 )
 
 // Convert returns the CRD that is installed, given the one that controller-gen wrote.
@@ -46,11 +48,22 @@ func Convert(raw []byte) ([]byte, error) {
 		return nil, err
 	}
 	e.at("spec", allowNulls)
-	e.root.XValidations = append(e.root.XValidations, rootRules()...)
+	if err := addRules(e); err != nil {
+		return nil, err
+	}
 	if err := e.err(); err != nil {
 		return nil, err
 	}
 	return marshal(&crd)
+}
+
+// addRules comes last: rules are made of what the schema has come to be.
+func addRules(e *editor) error {
+	var env, others string
+	var err error
+	e.at("spec.containers[]", func(s *schema) { env, others, err = sameContainer(newStep, oldStep, s) })
+	e.root.XValidations = append(append(e.root.XValidations, rootRules()...), transitionRules(env, others)...)
+	return err
 }
 
 // marshal leaves out what only the API server writes.
@@ -165,6 +178,9 @@ func forContainers(e *editor, container string) {
 		e.at(container+field, func(s *schema) { s.MaxItems = ptr(maxMounts) })
 		e.at(container+field+"[].name", func(s *schema) { s.MaxLength = ptr(maxLabelLength) })
 	}
+	for _, field := range []string{".resources.limits", ".resources.requests"} {
+		e.at(container+field, func(s *schema) { s.MaxProperties = ptr(maxResources) })
+	}
 }
 
 func isName(s *schema) {
@@ -228,7 +244,8 @@ func forPodFailurePolicy(e *editor) {
 			"without counting against backoffLimit, Count starts a new pod and counts."
 	})
 	e.at(rules+"[].onPodConditions", func(s *schema) { s.MaxItems = ptr(20) })
-	e.at(rules+"[].onPodConditions[].status", func(s *schema) { s.Enum = enum("True", "False", "Unknown") })
+	// A Go client writes "" for none. The Job's own default is True.
+	e.at(rules+"[].onPodConditions[].status", func(s *schema) { s.Enum = enum("True", "False", "Unknown", "") })
 	e.at(rules+"[].onExitCodes", func(s *schema) {
 		s.XValidations = apiextensionsv1.ValidationRules{
 			{

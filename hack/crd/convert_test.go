@@ -208,7 +208,7 @@ func TestTemplateContainersAreRefusedWithTheRemedy(t *testing.T) {
 
 // A rule that loops must not be evaluated on the controller's status writes.
 func TestRootRulesAreGuarded(t *testing.T) {
-	for _, rule := range rootRules() {
+	for _, rule := range append(rootRules(), transitionRules("true")...) {
 		loops := strings.Contains(rule.Rule, ".all(") || strings.Contains(rule.Rule, ".map(")
 		guarded := strings.HasPrefix(rule.Rule, unlessStatusChanges) || strings.HasPrefix(rule.Rule, unlessStatusChangesToo)
 		if loops && !guarded {

@@ -2,9 +2,9 @@ package main
 
 import (
 	"maps"
+	"regexp"
 	"slices"
-
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"strings"
 )
 
 // allowNulls lets every field below s that may be left out be null, and the values of maps: null is what a template leaves
@@ -24,12 +24,17 @@ func allowNulls(s *schema) {
 	})
 }
 
+// allowNull says the values that are listed as a pattern, because a list of values never has null among them.
 func allowNull(s *schema) {
 	s.Nullable = true
-	if len(s.Enum) > 0 {
-		// Where the values are listed, null has to be among them.
-		s.Enum = append(s.Enum, apiextensionsv1.JSON{Raw: []byte("null")})
+	if len(s.Enum) == 0 {
+		return
 	}
+	var values []string
+	for _, value := range s.Enum {
+		values = append(values, regexp.QuoteMeta(strings.Trim(string(value.Raw), `"`)))
+	}
+	s.Enum, s.Pattern = nil, "^("+strings.Join(values, "|")+")$"
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

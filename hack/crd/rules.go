@@ -41,7 +41,7 @@ func hasField(field string) string {
 
 // rootRules are the rules that need more than one field to decide. The API server puts FieldPath before the message.
 func rootRules() apiextensionsv1.ValidationRules {
-	return append(apiextensionsv1.ValidationRules{
+	return apiextensionsv1.ValidationRules{
 		{
 			Rule:      `size(self.metadata.name) <= 52`,
 			FieldPath: ".metadata.name",
@@ -57,7 +57,7 @@ func rootRules() apiextensionsv1.ValidationRules {
 		createRule(".spec.podFailurePolicy", "needs spec.template.spec.restartPolicy Never and names of containers that exist",
 			ifPresent("has(self.spec.podFailurePolicy)", policyNeedsNever()),
 			ifPresent("has(self.spec.podFailurePolicy)", policyContainersExist())),
-	}, transitionRules()...)
+	}
 }
 
 // check is one condition and a CEL expression for the message if it does not hold.
@@ -136,9 +136,12 @@ func policyContainersExist() check {
 	}
 }
 
+// The step i of transitionRules, as it is to be and as it was.
+const newStep, oldStep = `self.spec.containers[i]`, `oldSelf.spec.containers[i]`
+
 // transitionRules keep what has happened from being rewritten. An entry of status.steps means that the step of that
-// index has started.
-func transitionRules() apiextensionsv1.ValidationRules {
+// index has started. Conditions that the step i means what it meant are given, each makes a rule.
+func transitionRules(sameStep ...string) apiextensionsv1.ValidationRules {
 	const (
 		isThere = `i < size(self.spec.containers)`
 		mayEdit = `(has(oldSelf.status.phase) && oldSelf.status.phase == 'Failed' && s.state == 'Failed')`
@@ -154,12 +157,17 @@ func transitionRules() apiextensionsv1.ValidationRules {
 		completed = "the steps of a completed sequence cannot be changed: " +
 			"delete the SequentialJob and create it anew to run it again"
 	)
-	return apiextensionsv1.ValidationRules{{
-		Rule: unlessStatusChangesToo + `!has(oldSelf.status.steps) || (oldSelf.status.steps.all(i, s, ` + neverWas +
-			` || (` + isThere + ` && (` + mayEdit + ` || self.spec.containers[i] == oldSelf.spec.containers[i]))) && ` +
-			noneIsAdded + `)`,
-		FieldPath:         ".spec.containers",
-		Message:           started,
-		MessageExpression: `has(oldSelf.status.phase) && oldSelf.status.phase == 'Completed' ? '` + completed + `' : '` + started + `'`,
-	}}
+	var out apiextensionsv1.ValidationRules
+	for _, same := range sameStep {
+		out = append(out, apiextensionsv1.ValidationRule{
+			// What is written as it was means the same; to find out what else does takes longer.
+			Rule: unlessStatusChangesToo + `!has(oldSelf.status.steps) || (oldSelf.status.steps.all(i, s, ` + neverWas +
+				` || (` + isThere + ` && (` + mayEdit + ` || ` + newStep + ` == ` + oldStep + ` || (` + same + `)))) && ` +
+				noneIsAdded + `)`,
+			FieldPath:         ".spec.containers",
+			Message:           started,
+			MessageExpression: `has(oldSelf.status.phase) && oldSelf.status.phase == 'Completed' ? '` + completed + `' : '` + started + `'`,
+		})
+	}
+	return out
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -15,8 +16,8 @@ type node struct {
 	schema *schema
 	// goType is the type of the value itself, without pointers.
 	goType reflect.Type
-	// pointer is true if Go tells a zero value from none.
-	pointer bool
+	// vanishes is true if the field is required, and yet Go leaves it out where it is empty.
+	vanishes bool
 }
 
 var unmarshaler = reflect.TypeFor[json.Unmarshaler]()
@@ -30,7 +31,7 @@ func decodesItself(t reflect.Type) bool {
 // walked and not the type, so that whatever a user can write is visited. What the schema describes and Go does not have is an error.
 func walkTyped(n node, visit func(node) error) error {
 	for n.goType.Kind() == reflect.Pointer {
-		n.goType, n.pointer = n.goType.Elem(), true
+		n.goType = n.goType.Elem()
 	}
 	if err := visit(n); err != nil {
 		return err
@@ -60,24 +61,26 @@ func walkFields(n node, visit func(node) error) error {
 	fields := jsonFields(n.goType)
 	var all []error
 	for _, name := range sortedKeys(n.schema.Properties) {
-		property, found := n.schema.Properties[name], fields[name]
-		if found == nil {
+		property := n.schema.Properties[name]
+		field, found := fields[name]
+		if !found {
 			all = append(all, fmt.Errorf("%s.%s: %s has no such field", n.path, name, n.goType))
 			continue
 		}
-		all = append(all, walkTyped(node{path: strings.TrimPrefix(n.path+"."+name, "."), schema: &property, goType: found}, visit))
+		vanishes := slices.Contains(n.schema.Required, name) && strings.Contains(field.Tag.Get("json"), ",omitempty")
+		all = append(all, walkTyped(node{path: n.path + "." + name, schema: &property, goType: field.Type, vanishes: vanishes}, visit))
 		n.schema.Properties[name] = property
 	}
 	return errors.Join(all...)
 }
 
-// jsonFields returns the types of a struct's fields by their names in JSON.
-func jsonFields(t reflect.Type) map[string]reflect.Type {
-	out := map[string]reflect.Type{}
+// jsonFields returns a struct's fields by their names in JSON.
+func jsonFields(t reflect.Type) map[string]reflect.StructField {
+	out := map[string]reflect.StructField{}
 	for _, field := range reflect.VisibleFields(t) {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		if name != "" && name != "-" {
-			out[name] = field.Type
+			out[name] = field
 		}
 	}
 	return out

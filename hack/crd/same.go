@@ -1,0 +1,201 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// A step that has started must not change, but what it means can be written in several ways: `cpu: 1000m` and `cpu: "1"`,
+// `resources: {}` and nothing. A Go client that reads and updates writes another form than it read. Here a CEL expression is
+// made of the Go types, for each field that the schema has, which is true if two containers mean the same:
+//
+//   - zero, empty, null and absent are the same, except behind a pointer to a single value, where Go tells them apart;
+//   - quantities are compared by value;
+//   - lists are compared item by item.
+//
+// To CEL a field that is null is absent. The API server computes in advance what a rule may cost. It knows the size of what a
+// path from self names and takes anything else for endless: hence the whole paths to lists and quantities, and the
+// comparisons of [a] and [b] where a and b would do.
+
+// Of a list, so many items are compared by what they mean; a longer one is compared as it is written. They are counted in two
+// loops, because a loop over a list that has no limit would be too expensive to the API server.
+const (
+	maxComparedEnv = 100
+	maxCompared    = 40
+	stride         = 20
+)
+
+// scope collects what has to be compared of two structs.
+type scope struct {
+	// a and b are the paths of the two, `self.spec.containers[i]` or that of an item of a list below it.
+	a, b string
+	// values are those of a struct c that can be compared as they are.
+	values []string
+	// conditions are about the rest.
+	conditions []string
+	// inList is true for the items of a list, which are compared within two loops already.
+	inList bool
+}
+
+// sameContainer returns the conditions that the containers at the paths a and b mean the same: in their environment, and in
+// all else. Each alone is half of what the API server lets a rule cost.
+func sameContainer(a, b string, s *schema) (env, others string, err error) {
+	const name = "env"
+	t := reflect.TypeFor[corev1.Container]()
+	one, rest := schema{Properties: map[string]schema{}}, schema{Properties: maps.Clone(s.Properties)}
+	if property, found := rest.Properties[name]; found {
+		one.Properties[name] = property
+		delete(rest.Properties, name)
+	}
+	if env, err = sameMeaning(a, b, &one, t, false); err != nil {
+		return "", "", err
+	}
+	others, err = sameMeaning(a, b, &rest, t, false)
+	return env, others, err
+}
+
+// sameMeaning returns the condition that the structs at the paths a and b mean the same.
+func sameMeaning(a, b string, s *schema, t reflect.Type, inList bool) (string, error) {
+	both := &scope{a: a, b: b, inList: inList}
+	if err := both.addFields(s, t, ""); err != nil {
+		return "", err
+	}
+	all := both.conditions
+	if values := strings.Join(both.values, ", "); values != "" {
+		// A list of one gives a path a short name.
+		all = append([]string{`[` + a + `].all(c, [` + b + `].all(d, [` + values + `] == [` +
+			strings.ReplaceAll(values, "dyn(c.", "dyn(d.") + `]))`}, all...)
+	}
+	return strings.Join(all, " && "), nil
+}
+
+// addFields adds those of a struct at a path such as `.?securityContext`.
+func (both *scope) addFields(s *schema, t reflect.Type, path string) error {
+	fields := jsonFields(t)
+	for _, name := range sortedKeys(s.Properties) {
+		property := s.Properties[name]
+		field, found := fields[name]
+		if !found {
+			return fmt.Errorf("%s has no field %s", t, name)
+		}
+		if err := both.addField(&property, field.Type, path+".?"+name); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+func (both *scope) addField(s *schema, t reflect.Type, path string) error {
+	if t.Kind() == reflect.Pointer && t.Elem().Kind() != reflect.Struct {
+		both.addValue(path, "")
+		return nil
+	}
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case t == reflect.TypeFor[resource.Quantity]():
+		both.addQuantity(path)
+	case decodesItself(t):
+		both.addValue(path, "")
+	case t.Kind() == reflect.Struct:
+		return both.addFields(s, t, path)
+	case t.Kind() == reflect.Slice && isPlain(s.Items.Schema, t.Elem()):
+		both.addValue(path, "[]")
+	case t.Kind() == reflect.Slice && !both.inList:
+		return both.addList(s, t.Elem(), path)
+	case t.Kind() == reflect.Map && t.Elem() == reflect.TypeFor[resource.Quantity]() && !both.inList:
+		both.addQuantities(path)
+	case zeros[t.Kind()] != "":
+		both.addValue(path, zeros[t.Kind()])
+	default:
+		return fmt.Errorf("it is not known how to compare %s: add it to hack/crd/same.go", t)
+	}
+	return nil
+}
+
+var zeros = map[reflect.Kind]string{reflect.String: "''", reflect.Bool: "false", reflect.Int32: "0", reflect.Int64: "0"}
+
+// isPlain is true for items of which there is one way to write them: single values, and structs that have all their fields.
+func isPlain(s *schema, t reflect.Type) bool {
+	if t.Kind() != reflect.Struct {
+		return zeros[t.Kind()] != ""
+	}
+	for name, field := range jsonFields(t) {
+		if !slices.Contains(s.Required, name) || zeros[field.Type.Kind()] == "" {
+			return false
+		}
+	}
+	return true
+}
+
+// addValue adds what can be compared as it is, given what stands for it where it is absent.
+func (both *scope) addValue(path, zero string) {
+	value := "c" + path
+	if zero != "" {
+		value += ".orValue(" + zero + ")"
+	}
+	// The items of a list have to be of one type.
+	both.values = append(both.values, "dyn("+value+")")
+}
+
+func (both *scope) addQuantity(path string) {
+	value := func(of string) string {
+		return `(` + of + path + `.hasValue() ? ` + asQuantity(of+strings.ReplaceAll(path, "?", "")) + ` : quantity('0'))`
+	}
+	both.conditions = append(both.conditions,
+		`([`+both.a+path+`] == [`+both.b+path+`] || `+value(both.a)+`.compareTo(`+value(both.b)+`) == 0)`)
+}
+
+// asQuantity takes what is written as a string or as an integer.
+func asQuantity(path string) string {
+	return `(type(` + path + `) == int ? quantity('0').add(` + path + `) : quantity(` + path + `))`
+}
+
+func (both *scope) addQuantities(path string) {
+	plain := strings.ReplaceAll(path, "?", "")
+	size := func(of string) string { return `size(` + of + path + `.orValue({}))` }
+	both.conditions = append(both.conditions, `([`+both.a+path+`] == [`+both.b+path+`] || `+
+		size(both.a)+` == `+size(both.b)+` && (`+size(both.a)+` == 0 || `+both.a+plain+`.all(n, v, n in `+both.b+plain+` && `+
+		orNull("v")+`.compareTo(`+orNull(both.b+plain+"[n]")+`) == 0)))`)
+}
+
+// orNull takes null for zero, as Go does in a map.
+func orNull(path string) string {
+	return `(` + path + ` == null ? quantity('0') : ` + asQuantity(path) + `)`
+}
+
+func (both *scope) addList(s *schema, item reflect.Type, path string) error {
+	most := int64(maxCompared)
+	if path == ".?env" {
+		most = maxComparedEnv
+	}
+	if s.MaxItems != nil {
+		most = min(*s.MaxItems, maxComparedEnv)
+	}
+	plain := strings.ReplaceAll(path, "?", "")
+	condition, err := sameMeaning(both.a+plain+"[m+n]", both.b+plain+"[m+n]", s.Items.Schema, item, true)
+	if err != nil {
+		return err
+	}
+	size := func(of string) string { return `size(` + of + path + `.orValue([]))` }
+	both.conditions = append(both.conditions, `([`+both.a+path+`.orValue([])] == [`+both.b+path+`.orValue([])] || `+
+		size(both.a)+` == `+size(both.b)+` && `+size(both.a)+fmt.Sprintf(` <= %d && `, most)+
+		count(most, stride)+`.all(m, m >= size(`+both.a+plain+`) || `+count(stride, 1)+`.all(n, m + n >= size(`+both.a+plain+`) || (`+condition+`))))`)
+	return nil
+}
+
+// count returns a list of the numbers from 0 to below end, in CEL.
+func count(end, step int64) string {
+	var out []string
+	for i := int64(0); i < end; i += step {
+		out = append(out, fmt.Sprint(i))
+	}
+	return "[" + strings.Join(out, ", ") + "]"
+}
