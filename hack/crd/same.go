@@ -35,8 +35,8 @@ const (
 type scope struct {
 	// a and b are the paths of the two, `self.spec.containers[i]` or that of an item of a list below it.
 	a, b string
-	// values are those of a struct c that can be compared as they are.
-	values []string
+	// values are those of a struct c that can be compared as they are, by the field that they are or are in.
+	values map[string][]string
 	// conditions are about the rest.
 	conditions []string
 	// inList is true for the items of a list, which are compared within two loops already.
@@ -44,7 +44,8 @@ type scope struct {
 }
 
 // sameContainer returns the conditions that the containers at the paths a and b mean the same: in their environment, and in
-// all else. Each alone is half of what the API server lets a rule cost.
+// all else. Each alone is half of what the API server lets a
+// rule cost.
 func sameContainer(a, b string, s *schema) (env, others string, err error) {
 	const name = "env"
 	t := reflect.TypeFor[corev1.Container]()
@@ -62,17 +63,31 @@ func sameContainer(a, b string, s *schema) (env, others string, err error) {
 
 // sameMeaning returns the condition that the structs at the paths a and b mean the same.
 func sameMeaning(a, b string, s *schema, t reflect.Type, inList bool) (string, error) {
-	both := &scope{a: a, b: b, inList: inList}
+	both := &scope{a: a, b: b, inList: inList, values: map[string][]string{}}
 	if err := both.addFields(s, t, ""); err != nil {
 		return "", err
 	}
 	all := both.conditions
-	if values := strings.Join(both.values, ", "); values != "" {
+	if len(both.values) > 0 {
 		// A list of one gives a path a short name.
-		all = append([]string{`[` + a + `].all(c, [` + b + `].all(d, [` + values + `] == [` +
-			strings.ReplaceAll(values, "dyn(c.", "dyn(d.") + `]))`}, all...)
+		all = append([]string{`[` + a + `].all(c, [` + b + `].all(d, ` + both.sameValues() + `))`}, all...)
 	}
 	return strings.Join(all, " && "), nil
+}
+
+// sameValues compares the single values of the structs c and d. What is within a field that is written as it was, most often
+// not at all, is not looked at: to look up a field takes the API server some microseconds.
+func (both *scope) sameValues() string {
+	var all []string
+	for _, field := range sortedKeys(both.values) {
+		values := strings.Join(both.values[field], ", ")
+		condition := `[` + values + `] == [` + strings.ReplaceAll(values, "dyn(c.", "dyn(d.") + `]`
+		if field != "" {
+			condition = `([c` + field + `] == [d` + field + `] || ` + condition + `)`
+		}
+		all = append(all, condition)
+	}
+	return strings.Join(all, " && ")
 }
 
 // addFields adds those of a struct at a path such as `.?securityContext`.
@@ -84,7 +99,10 @@ func (both *scope) addFields(s *schema, t reflect.Type, path string) error {
 		if !found {
 			return fmt.Errorf("%s has no field %s", t, name)
 		}
-		if err := both.addField(&property, field.Type, path+".?"+name); err != nil {
+		if slices.Contains(s.Required, name) && zeros[field.Type.Kind()] != "" {
+			// It is there whenever its struct is.
+			both.addValue(path+".?"+name, "")
+		} else if err := both.addField(&property, field.Type, path+".?"+name); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
@@ -142,7 +160,11 @@ func (both *scope) addValue(path, zero string) {
 		value += ".orValue(" + zero + ")"
 	}
 	// The items of a list have to be of one type.
-	both.values = append(both.values, "dyn("+value+")")
+	field := ""
+	if steps := strings.SplitAfterN(path, ".?", 3); len(steps) == 3 {
+		field = ".?" + strings.TrimSuffix(steps[1], ".?")
+	}
+	both.values[field] = append(both.values[field], "dyn("+value+")")
 }
 
 func (both *scope) addQuantity(path string) {
