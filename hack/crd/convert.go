@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -44,7 +45,7 @@ func Convert(raw []byte) ([]byte, error) {
 		// Only what is described here can be the path of a rule.
 		s.Properties = map[string]schema{"name": {Type: "string"}}
 	})
-	if err := boundLeaves(e); err != nil {
+	if err := errors.Join(e.err(), boundLeaves(e)); err != nil {
 		return nil, err
 	}
 	e.at("spec", allowNulls)

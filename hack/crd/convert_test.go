@@ -14,6 +14,8 @@ var embedded = []string{
 	"spec.containers[].name",
 	"spec.containers[].image",
 	"spec.containers[].restartPolicy",
+	"spec.containers[].resources.limits",
+	"spec.containers[].resources.requests",
 	"spec.containers[].env[].name",
 	"spec.containers[].ports[].protocol",
 	"spec.containers[].volumeMounts[].name",
@@ -23,6 +25,8 @@ var embedded = []string{
 	"spec.template.spec.ephemeralContainers[].name",
 	"spec.template.spec.initContainers[].name",
 	"spec.template.spec.initContainers[].image",
+	"spec.template.spec.initContainers[].resources.limits",
+	"spec.template.spec.initContainers[].resources.requests",
 	"spec.template.spec.initContainers[].volumeMounts[].name",
 	"spec.template.spec.initContainers[].volumeDevices[].name",
 	"spec.template.spec.restartPolicy",
@@ -89,7 +93,18 @@ func put(s *schema, path string) {
 }
 
 func field(name string) *schema {
-	return &schema{Type: "string", Description: "about " + name, Default: &apiextensionsv1.JSON{Raw: []byte(`"x"`)}}
+	out := &schema{Type: "string", Description: "about " + name, Default: &apiextensionsv1.JSON{Raw: []byte(`"x"`)}}
+	switch name {
+	case "metadata":
+		out.Type = "object"
+	case "limits", "requests":
+		out.Type = "object"
+		out.AdditionalProperties = &apiextensionsv1.JSONSchemaPropsOrBool{Schema: &schema{XIntOrString: true}}
+	case "values":
+		out.Type = "array"
+		out.Items = &apiextensionsv1.JSONSchemaPropsOrArray{Schema: &schema{Type: "integer"}}
+	}
+	return out
 }
 
 func convert(t *testing.T) *editor {
@@ -135,6 +150,18 @@ func TestFailsIfTemplateContainersAreNoLongerRequired(t *testing.T) {
 	raw := strings.Replace(string(input(t, embedded)), "- containers\n", "- volumes\n", 1)
 	if _, err := Convert([]byte(raw)); err == nil || !strings.Contains(err.Error(), "spec.template.spec: required: containers") {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestFailsIfTheGoTypesCannotHoldAField(t *testing.T) {
+	raw := string(input(t, append(slices.Clone(embedded), "spec.containers[].env[].value")))
+	for from, test := range map[string]struct{ to, want string }{
+		"type: integer": {"type: number", `spec.podFailurePolicy.rules[].onExitCodes.values[]: int32 needs integer in the schema`},
+		" value:":       {" worth:", `spec.containers[].env[].worth: v1.EnvVar has no such field`},
+	} {
+		if _, err := Convert([]byte(strings.Replace(raw, from, test.to, 1))); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: got %v, want %s", test.to, err, test.want)
+		}
 	}
 }
 

@@ -26,6 +26,7 @@ const (
 const (
 	templateSpec   = `self.spec.template.spec`
 	initContainers = templateSpec + `.initContainers`
+	nameTooLong    = "must be at most 52 characters long, because the names of the Jobs are made of it: "
 	stepNames      = `self.spec.containers.map(c, c.name)`
 )
 
@@ -45,7 +46,11 @@ func rootRules() apiextensionsv1.ValidationRules {
 		{
 			Rule:      `size(self.metadata.name) <= 52`,
 			FieldPath: ".metadata.name",
-			Message:   "must be at most 52 characters long, because the names of the Jobs are made of it: choose a shorter name",
+			Message:   nameTooLong + "choose a shorter name",
+			// generateName is cut to 58 characters before 5 are added to it.
+			MessageExpression: `has(self.metadata.generateName) && size(self.metadata.generateName) > 47 && ` +
+				`self.metadata.name.startsWith(self.metadata.generateName.substring(0, 48)) ? '` + nameTooLong +
+				`5 are added to generateName, so choose a prefix of at most 47' : '` + nameTooLong + `choose a shorter name'`,
 		},
 		createRule(".spec.containers", "step names must be unique, and what the steps mount must be in spec.template.spec.volumes",
 			uniqueNames(), noInitContainerName(),
