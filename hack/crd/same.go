@@ -44,8 +44,7 @@ type scope struct {
 }
 
 // sameContainer returns the conditions that the containers at the paths a and b mean the same: in their environment, and in
-// all else. Each alone is half of what the API server lets a
-// rule cost.
+// all else. Each alone is half of what the API server lets a rule cost.
 func sameContainer(a, b string, s *schema) (env, others string, err error) {
 	const name = "env"
 	t := reflect.TypeFor[corev1.Container]()
@@ -67,18 +66,13 @@ func sameMeaning(a, b string, s *schema, t reflect.Type, inList bool) (string, e
 	if err := both.addFields(s, t, ""); err != nil {
 		return "", err
 	}
-	all := both.conditions
-	if len(both.values) > 0 {
-		// A list of one gives a path a short name.
-		all = append([]string{`[` + a + `].all(c, [` + b + `].all(d, ` + both.sameValues() + `))`}, all...)
-	}
-	return strings.Join(all, " && "), nil
+	// A list of one gives a path a short name: to follow the whole path takes the API server far longer.
+	return `[` + a + `].all(c, [` + b + `].all(d, ` + strings.Join(append(both.sameValues(), both.conditions...), " && ") + `))`, nil
 }
 
 // sameValues compares the single values of the structs c and d. What is within a field that is written as it was, most often
-// not at all, is not looked at: to look up a field takes the API server some microseconds.
-func (both *scope) sameValues() string {
-	var all []string
+// not at all, is not looked at.
+func (both *scope) sameValues() (all []string) {
 	for _, field := range sortedKeys(both.values) {
 		values := strings.Join(both.values[field], ", ")
 		condition := `[` + values + `] == [` + strings.ReplaceAll(values, "dyn(c.", "dyn(d.") + `]`
@@ -87,7 +81,7 @@ func (both *scope) sameValues() string {
 		}
 		all = append(all, condition)
 	}
-	return strings.Join(all, " && ")
+	return all
 }
 
 // addFields adds those of a struct at a path such as `.?securityContext`.
@@ -168,11 +162,11 @@ func (both *scope) addValue(path, zero string) {
 }
 
 func (both *scope) addQuantity(path string) {
-	value := func(of string) string {
-		return `(` + of + path + `.hasValue() ? ` + asQuantity(of+strings.ReplaceAll(path, "?", "")) + ` : quantity('0'))`
+	value := func(name, of string) string {
+		return `(` + name + path + `.hasValue() ? ` + asQuantity(of+strings.ReplaceAll(path, "?", "")) + ` : quantity('0'))`
 	}
 	both.conditions = append(both.conditions,
-		`([`+both.a+path+`] == [`+both.b+path+`] || `+value(both.a)+`.compareTo(`+value(both.b)+`) == 0)`)
+		`([c`+path+`] == [d`+path+`] || `+value("c", both.a)+`.compareTo(`+value("d", both.b)+`) == 0)`)
 }
 
 // asQuantity takes what is written as a string or as an integer.
@@ -182,10 +176,10 @@ func asQuantity(path string) string {
 
 func (both *scope) addQuantities(path string) {
 	plain := strings.ReplaceAll(path, "?", "")
-	size := func(of string) string { return `size(` + of + path + `.orValue({}))` }
-	both.conditions = append(both.conditions, `([`+both.a+path+`] == [`+both.b+path+`] || `+
-		size(both.a)+` == `+size(both.b)+` && (`+size(both.a)+` == 0 || `+both.a+plain+`.all(n, v, n in `+both.b+plain+` && `+
-		orNull("v")+`.compareTo(`+orNull(both.b+plain+"[n]")+`) == 0)))`)
+	both.conditions = append(both.conditions, fmt.Sprintf(
+		`([c%[1]s] == [d%[1]s] || size(c%[1]s.orValue({})) == size(d%[1]s.orValue({})) && (size(c%[1]s.orValue({})) == 0 || `+
+			`%[2]s.all(n, v, n in %[3]s && %[4]s.compareTo(%[5]s) == 0)))`,
+		path, both.a+plain, both.b+plain, orNull("v"), orNull(both.b+plain+"[n]")))
 }
 
 // orNull takes null for zero, as Go does in a map.
@@ -206,10 +200,10 @@ func (both *scope) addList(s *schema, item reflect.Type, path string) error {
 	if err != nil {
 		return err
 	}
-	size := func(of string) string { return `size(` + of + path + `.orValue([]))` }
-	both.conditions = append(both.conditions, `([`+both.a+path+`.orValue([])] == [`+both.b+path+`.orValue([])] || `+
-		size(both.a)+` == `+size(both.b)+` && `+size(both.a)+fmt.Sprintf(` <= %d && `, most)+
-		count(most, stride)+`.all(m, m >= size(`+both.a+plain+`) || `+count(stride, 1)+`.all(n, m + n >= size(`+both.a+plain+`) || (`+condition+`))))`)
+	both.conditions = append(both.conditions, fmt.Sprintf(
+		`([c%[1]s.orValue([])] == [d%[1]s.orValue([])] || [size(c%[1]s.orValue([]))].all(z, z == size(d%[1]s.orValue([])) && `+
+			`z <= %[2]d && %[3]s.all(m, m >= z || %[4]s.all(n, m + n >= z || %[5]s))))`,
+		path, most, count(most, stride), count(stride, 1), condition))
 	return nil
 }
 

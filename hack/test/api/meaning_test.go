@@ -4,6 +4,7 @@ package api_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,6 +59,38 @@ func TestIntegrationGoClientUpdatesInEveryPhase(t *testing.T) {
 			if _, err := client.UpdateStatus(t.Context(), sj, metav1.UpdateOptions{FieldValidation: metav1.FieldValidationStrict}); err != nil {
 				t.Fatalf("%s, status: %v", name, err)
 			}
+		}
+	}
+}
+
+// The API server stops rules that cost too much: the more steps have started, and the more of them a client writes in other words.
+func TestIntegrationGoClientUpdatesALongSequence(t *testing.T) {
+	s := newServer(t)
+	clientset, err := versioned.NewForConfig(s.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := clientset.BatchV1alpha1().SequentialJobs(s.ns)
+	var env []string
+	for i := range 30 {
+		env = append(env, fmt.Sprintf(`{name: V%d, value: ""}`, i))
+	}
+	for name, text := range map[string]string{
+		"usual": `spec: {containers: [` + steps(100, `, env: [`+strings.Join(env, ", ")+`], resources: {limits: {cpu: 1000m}}, `+
+			`livenessProbe: {httpGet: {port: 80, path: ""}, periodSeconds: 0}, securityContext: {capabilities: {drop: [ALL], add: []}}`) + `]}`,
+		"largest": largest(),
+	} {
+		o := object(t, text)
+		o.SetName(name)
+		s.create(t, o)
+		states := slices.Repeat([]string{"Completed"}, 100)
+		s.writeStatus(t, name, started("Completed", states...))
+		sj, err := client.Get(t.Context(), name, metav1.GetOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := client.Update(t.Context(), sj, metav1.UpdateOptions{FieldValidation: metav1.FieldValidationStrict}); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
