@@ -30,8 +30,9 @@ import (
 type SequentialJobSpecApplyConfiguration struct {
 	// containers are the steps, 1 to 100, in the order in which they run. Each is a standard Kubernetes container and
 	// runs in a Job of its own, named `<name of the SequentialJob>-<index of the step>`, the first index being 0.
-	// Step names are unique; `name` and `image` are required. A step that has started can no longer be changed;
-	// one that has not can be changed, moved, removed or added while the sequence runs.
+	// Step names are unique; `name` and `image` are required. A step that has started can no longer be changed, only
+	// written in another way; one that has not can be changed, moved, removed or added while the sequence runs.
+	// Unlike in a Job, a quantity with a fraction needs quotes: `cpu: "0.5"`, or `500m`.
 	// A step without `terminationMessagePolicy` gets FallbackToLogsOnError, so that the reason of a failure is known.
 	Containers []v1.ContainerApplyConfiguration `json:"containers,omitempty"`
 	// template holds the labels, annotations and pod settings that every step's Job and Pod gets: volumes, service
