@@ -5,11 +5,10 @@ import (
 	"math"
 	"reflect"
 
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
-
-	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 )
 
 // What the CRD accepts and the Go types cannot decode would be a poison: an informer decodes a whole list or nothing, so one

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+	"github.com/example/sequential-job-operator/pkg/generated/clientset/versioned/scheme"
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
@@ -17,9 +19,6 @@ import (
 	"k8s.io/apimachinery/pkg/util/version"
 	celconfig "k8s.io/apiserver/pkg/apis/cel"
 	"sigs.k8s.io/yaml"
-
-	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
-	"github.com/example/sequential-job-operator/pkg/generated/clientset/versioned/scheme"
 )
 
 // installed is the CRD in manifests, with what an API server makes of it.
@@ -150,7 +149,7 @@ func child(s *schema, name string) *schema {
 // with returns an object that has the value at that place, and else what is required.
 func (crd *installed) with(p place, value any) map[string]any {
 	object := sample(crd.schema).(map[string]any)
-	object["apiVersion"], object["kind"] = v1alpha1.SchemeGroupVersion.String(), "SequentialJob"
+	object["apiVersion"], object["kind"] = v1alpha1.GroupVersion.String(), "SequentialJob"
 	object["metadata"] = map[string]any{"name": "a"}
 	return set(object, crd.schema, p.path, value).(map[string]any)
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -211,7 +212,7 @@ func (both *scope) addList(s *schema, item reflect.Type, path string) error {
 func count(end, step int64) string {
 	var out []string
 	for i := int64(0); i < end; i += step {
-		out = append(out, fmt.Sprint(i))
+		out = append(out, strconv.FormatInt(i, 10))
 	}
 	return "[" + strings.Join(out, ", ") + "]"
 }

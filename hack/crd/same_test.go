@@ -4,11 +4,10 @@ import (
 	"encoding/json"
 	"testing"
 
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
-
-	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 )
 
 // A value of every kind at every place of a step: what Go makes of it is taken for the same, and so is another text of the

@@ -131,7 +131,7 @@ func (g *generator) sequentialJob(step map[string]any) *unstructured.Unstructure
 			"action": "Ignore", "onPodConditions": []any{map[string]any{"type": "DisruptionTarget"}},
 		}}}),
 	}}}
-	o.SetAPIVersion(v1alpha1.SchemeGroupVersion.String())
+	o.SetAPIVersion(v1alpha1.GroupVersion.String())
 	o.SetKind("SequentialJob")
 	return o
 }

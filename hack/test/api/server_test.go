@@ -32,7 +32,7 @@ import (
 var (
 	crds           = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
 	namespaces     = schema.GroupVersionResource{Version: "v1", Resource: "namespaces"}
-	sequentialJobs = v1alpha1.SchemeGroupVersion.WithResource("sequentialjobs")
+	sequentialJobs = schema.GroupVersionResource{Group: v1alpha1.GroupName, Version: v1alpha1.GroupVersion.Version, Resource: "sequentialjobs"}
 )
 
 const fieldManager = "crd-test"
@@ -119,7 +119,7 @@ func object(t *testing.T, text string) *unstructured.Unstructured {
 		t.Fatalf("%d objects instead of one", len(objects))
 	}
 	o := objects[0]
-	o.SetAPIVersion(v1alpha1.SchemeGroupVersion.String())
+	o.SetAPIVersion(v1alpha1.GroupVersion.String())
 	o.SetKind("SequentialJob")
 	return o
 }
