@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"fmt"
+	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -31,6 +32,7 @@ type namespaceInformers struct {
 	jobFactory           kubeinformers.SharedInformerFactory
 	sequentialJobs       sjinformers.TypedSequentialJobInformer
 	jobs                 batchinformers.TypedJobInformer
+	undecodable          *undecodables
 }
 
 // NewInformers returns informers for the given namespaces, or for all namespaces if none is given. Of SequentialJobs and Jobs
@@ -41,19 +43,26 @@ func NewInformers(kube kubernetes.Interface, client versioned.Interface, namespa
 	}
 	i := &Informers{byNamespace: map[string]namespaceInformers{}}
 	for _, namespace := range namespaces {
-		sequentialJobs, jobs := newSequentialJobFactory(client, namespace), newJobFactory(kube, namespace)
-		i.byNamespace[namespace] = namespaceInformers{
+		undecodable := &undecodables{}
+		sequentialJobs, err := newSequentialJobFactory(client, namespace, undecodable)
+		if err != nil {
+			return nil, fmt.Errorf("client for the cache of SequentialJobs: %w", err)
+		}
+		jobs := newJobFactory(kube, namespace)
+		in := namespaceInformers{
 			sequentialJobFactory: sequentialJobs,
 			jobFactory:           jobs,
 			sequentialJobs:       sequentialJobs.Batch().V1alpha1().SequentialJobs(),
 			jobs:                 jobs.Batch().V1().Jobs(),
+			undecodable:          undecodable,
 		}
 		indexers := batchinformers.JobIndexers{ownerIndex: ownerOf}
-		if err := i.byNamespace[namespace].jobs.TypedInformer().AddTypedIndexers(indexers); err != nil {
+		if err := in.jobs.TypedInformer().AddTypedIndexers(indexers); err != nil {
 			return nil, fmt.Errorf("index Jobs by owner: %w", err)
 		}
 		// A factory starts only what was asked for before.
-		i.byNamespace[namespace].sequentialJobs.Informer()
+		in.sequentialJobs.Informer()
+		i.byNamespace[namespace] = in
 	}
 	return i, nil
 }
@@ -74,8 +83,9 @@ func newJobFactory(kube kubernetes.Interface, namespace string) kubeinformers.Sh
 		}))
 }
 
-func newSequentialJobFactory(client versioned.Interface, namespace string) informers.SharedInformerFactory {
-	return informers.NewSharedInformerFactoryWithOptions(client, 0,
+// newSequentialJobFactory makes a factory whose SequentialJob informer leaves out what cannot be decoded.
+func newSequentialJobFactory(client versioned.Interface, namespace string, undecodable *undecodables) (informers.SharedInformerFactory, error) {
+	factory := informers.NewSharedInformerFactoryWithOptions(client, 0,
 		informers.WithNamespace(namespace),
 		informers.WithTransform(func(obj any) (any, error) {
 			if sj, ok := obj.(*v1alpha1.SequentialJob); ok {
@@ -83,6 +93,11 @@ func newSequentialJobFactory(client versioned.Interface, namespace string) infor
 			}
 			return obj, nil
 		}))
+	tolerant, err := newTolerantInformer(client, namespace, undecodable)
+	if tolerant != nil {
+		factory.InformerFor(&v1alpha1.SequentialJob{}, func(versioned.Interface, time.Duration) cache.SharedIndexInformer { return tolerant })
+	}
+	return factory, err
 }
 
 // Start begins to fill the caches, until ctx is done.

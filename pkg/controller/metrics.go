@@ -95,7 +95,7 @@ func startAtZero() {
 	}
 }
 
-// phaseCollector counts the cached SequentialJobs when it is asked. It reports nothing while no controller runs: a replica
+// phaseCollector counts the cached SequentialJobs, and those that the caches leave out, when it is asked. It reports nothing while no controller runs: a replica
 // that does not lead must not count them a second time.
 type phaseCollector struct {
 	metrics.BaseStableCollector
@@ -107,13 +107,19 @@ var (
 
 	phaseDesc = metrics.NewDesc(metricsSubsystem+"_sequences", "SequentialJobs that exist, by phase.", []string{"phase"}, nil,
 		metrics.ALPHA, "")
+	undecodableDesc = metrics.NewDesc(metricsSubsystem+"_undecodable_objects",
+		"SequentialJobs that are stored and cannot be decoded, so that nothing is done about them. The log has their names.", nil, nil,
+		metrics.ALPHA, "")
 )
 
 // count makes the collector count what these informers have cached; nil makes it stop.
 func (p *phaseCollector) count(informers *Informers) { p.source.Store(informers) }
 
-// DescribeWithStability describes the metric.
-func (p *phaseCollector) DescribeWithStability(ch chan<- *metrics.Desc) { ch <- phaseDesc }
+// DescribeWithStability describes the metrics.
+func (p *phaseCollector) DescribeWithStability(ch chan<- *metrics.Desc) {
+	ch <- phaseDesc
+	ch <- undecodableDesc
+}
 
 // CollectWithStability counts.
 func (p *phaseCollector) CollectWithStability(ch chan<- metrics.Metric) {
@@ -124,6 +130,7 @@ func (p *phaseCollector) CollectWithStability(ch chan<- metrics.Metric) {
 	for phase, n := range informers.phases() {
 		ch <- metrics.NewLazyConstMetric(phaseDesc, metrics.GaugeValue, float64(n), string(phase))
 	}
+	ch <- metrics.NewLazyConstMetric(undecodableDesc, metrics.GaugeValue, float64(len(informers.Undecodable())))
 }
 
 // phases counts the cached SequentialJobs by phase.

@@ -1,0 +1,188 @@
+package controller
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/json"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/kubernetes"
+	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/record"
+	"k8s.io/klog/v2"
+
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+	"github.com/example/sequential-job-operator/pkg/generated/clientset/versioned/scheme"
+)
+
+const (
+	// reasonUndecodable is the reason of the event about an object that cannot be decoded.
+	reasonUndecodable = "Undecodable"
+	// maxDecodeError bounds, in bytes, what an event tells of the error: the API server takes no message of more than 1024.
+	maxDecodeError = 700
+)
+
+// Undecodable is a stored SequentialJob that cannot be decoded into the Go types, such as one that an older CRD let in. The
+// caches leave it out, so nothing is done about it; its Jobs stay as they are.
+type Undecodable struct {
+	cache.ObjectName
+	UID             types.UID
+	ResourceVersion string
+	// Err says what cannot be decoded.
+	Err error
+}
+
+// decoded is a SequentialJob as it was read. Reading one never fails: where the Go types cannot hold it, err says why, and of
+// the metadata there are only those that identify it.
+type decoded struct {
+	v1alpha1.SequentialJob
+	err error
+}
+
+// UnmarshalJSON reads a SequentialJob as the typed client does.
+func (d *decoded) UnmarshalJSON(data []byte) error {
+	d.SequentialJob = v1alpha1.SequentialJob{}
+	if d.err = json.Unmarshal(data, &d.SequentialJob); d.err == nil {
+		return nil
+	}
+	var identity struct {
+		Metadata struct {
+			Name            string    `json:"name"`
+			Namespace       string    `json:"namespace"`
+			UID             types.UID `json:"uid"`
+			ResourceVersion string    `json:"resourceVersion"`
+		} `json:"metadata"`
+	}
+	if err := json.Unmarshal(data, &identity); err != nil {
+		return err
+	}
+	d.SequentialJob = v1alpha1.SequentialJob{ObjectMeta: metav1.ObjectMeta{
+		Name: identity.Metadata.Name, Namespace: identity.Metadata.Namespace, UID: identity.Metadata.UID,
+		ResourceVersion: identity.Metadata.ResourceVersion,
+	}}
+	return nil
+}
+
+// undecodables are the objects that are stored now and cannot be decoded. The zero value has none.
+type undecodables struct {
+	lock    sync.Mutex
+	objects map[cache.ObjectName]Undecodable
+	// publish is told of each version of each of them, unless it is nil.
+	publish func(Undecodable)
+}
+
+// observe takes note of an object that was read, and says whether it can be used.
+func (u *undecodables) observe(ctx context.Context, d *decoded) bool {
+	name := cache.MetaObjectToName(&d.SequentialJob)
+	if d.err == nil {
+		u.forget(name)
+		return true
+	}
+	u.lock.Lock()
+	defer u.lock.Unlock()
+	if known, ok := u.objects[name]; ok && known.ResourceVersion == d.ResourceVersion {
+		return false
+	}
+	if u.objects == nil {
+		u.objects = map[cache.ObjectName]Undecodable{}
+	}
+	object := Undecodable{ObjectName: name, UID: d.UID, ResourceVersion: d.ResourceVersion, Err: d.err}
+	u.objects[name] = object
+	klog.FromContext(ctx).Error(d.err, "SequentialJob is left alone: it cannot be decoded",
+		"sequentialJob", klog.KRef(name.Namespace, name.Name), "uid", d.UID, "resourceVersion", d.ResourceVersion)
+	if u.publish != nil {
+		u.publish(object)
+	}
+	return false
+}
+
+// forget drops an object that is gone, or can be decoded now.
+func (u *undecodables) forget(name cache.ObjectName) {
+	u.lock.Lock()
+	defer u.lock.Unlock()
+	delete(u.objects, name)
+}
+
+// retain drops all but these: what a complete list does not have is gone.
+func (u *undecodables) retain(names sets.Set[cache.ObjectName]) {
+	u.lock.Lock()
+	defer u.lock.Unlock()
+	for name := range u.objects {
+		if !names.Has(name) {
+			delete(u.objects, name)
+		}
+	}
+}
+
+// publishTo has each version of each object told from now on, beginning with those that are there; nil ends it.
+func (u *undecodables) publishTo(publish func(Undecodable)) {
+	u.lock.Lock()
+	defer u.lock.Unlock()
+	u.publish = publish
+	if publish == nil {
+		return
+	}
+	for _, object := range u.objects {
+		publish(object)
+	}
+}
+
+func (u *undecodables) list() []Undecodable {
+	u.lock.Lock()
+	defer u.lock.Unlock()
+	var all []Undecodable
+	for _, object := range u.objects {
+		all = append(all, object)
+	}
+	return all
+}
+
+// Undecodable returns the SequentialJobs that are stored and cannot be decoded, by namespace and name.
+func (i *Informers) Undecodable() []Undecodable {
+	var all []Undecodable
+	for _, in := range i.byNamespace {
+		all = append(all, in.undecodable.list()...)
+	}
+	slices.SortFunc(all, func(a, b Undecodable) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	return all
+}
+
+// PublishUndecodable publishes a Warning on each SequentialJob that cannot be decoded, once for each of its versions, until
+// stop is called. Only one replica should: the one that leads.
+func (i *Informers) PublishUndecodable(ctx context.Context, kube kubernetes.Interface) (stop func()) {
+	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
+	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: kube.CoreV1().Events(metav1.NamespaceAll)})
+	recorder := broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: v1alpha1.ControllerName})
+	for _, in := range i.byNamespace {
+		in.undecodable.publishTo(func(object Undecodable) {
+			recorder.Eventf(&corev1.ObjectReference{
+				APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: v1alpha1.SequentialJobKind,
+				Namespace: object.Namespace, Name: object.Name, UID: object.UID, ResourceVersion: object.ResourceVersion,
+			}, corev1.EventTypeWarning, reasonUndecodable,
+				"This SequentialJob is left alone, because it cannot be decoded. Correct it, or delete it and create it anew: %s",
+				truncate(object.Err.Error()))
+		})
+	}
+	return func() {
+		for _, in := range i.byNamespace {
+			in.undecodable.publishTo(nil)
+		}
+		broadcaster.Shutdown()
+	}
+}
+
+func truncate(text string) string {
+	if len(text) <= maxDecodeError {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxDecodeError], "") + "..."
+}
