@@ -2,13 +2,13 @@ package controller
 
 import (
 	"context"
+	encodingjson "encoding/json"
 	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apimachinery/pkg/watch"
@@ -21,15 +21,6 @@ import (
 )
 
 const sequentialJobResource = "sequentialjobs"
-
-// tolerantCodecs read SequentialJobs as decoded.
-var tolerantCodecs = func() serializer.CodecFactory {
-	tolerant := runtime.NewScheme()
-	tolerant.AddKnownTypeWithName(v1alpha1.SchemeGroupVersion.WithKind(v1alpha1.SequentialJobKind), &decoded{})
-	metav1.AddToGroupVersion(tolerant, v1alpha1.SchemeGroupVersion)
-	metav1.AddToGroupVersion(tolerant, schema.GroupVersion{Version: "v1"}) // Status
-	return serializer.NewCodecFactory(tolerant)
-}()
 
 // tolerantListWatch lists and watches SequentialJobs as the generated informer does, but for one thing: an object that cannot
 // be decoded fails neither list nor watch. It is left out of the list, and is deleted as far as the watch tells.
@@ -48,12 +39,7 @@ func newTolerantInformer(client versioned.Interface, namespace string, undecodab
 	if !ok || base == nil {
 		return nil, nil
 	}
-	tolerant, err := rest.NewRESTClient(base.Get().AbsPath("/").URL(), "/apis/"+v1alpha1.SchemeGroupVersion.String(),
-		rest.ClientContentConfig{
-			ContentType:  runtime.ContentTypeJSON,
-			GroupVersion: v1alpha1.SchemeGroupVersion,
-			Negotiator:   runtime.NewClientNegotiator(tolerantCodecs.WithoutConversion(), v1alpha1.SchemeGroupVersion),
-		}, base.GetRateLimiter(), base.Client)
+	tolerant, err := newTolerantClient(base)
 	if err != nil {
 		return nil, err
 	}
@@ -66,6 +52,18 @@ func newTolerantInformer(client versioned.Interface, namespace string, undecodab
 		&v1alpha1.SequentialJob{},
 		cache.SharedIndexInformerOptions{Indexers: cache.Indexers{cache.NamespaceIndex: cache.MetaNamespaceIndexFunc}},
 	), nil
+}
+
+// newTolerantClient returns a client whose watches tell of what they cannot decode instead of ending. It shares connections
+// and limits with the typed client.
+func newTolerantClient(base *rest.RESTClient) (rest.Interface, error) {
+	negotiator := runtime.NewClientNegotiator(scheme.Codecs.WithoutConversion(), v1alpha1.SchemeGroupVersion)
+	return rest.NewRESTClient(base.Get().AbsPath("/").URL(), "/apis/"+v1alpha1.SchemeGroupVersion.String(),
+		rest.ClientContentConfig{
+			ContentType:  runtime.ContentTypeJSON,
+			GroupVersion: v1alpha1.SchemeGroupVersion,
+			Negotiator:   tolerantNegotiator{negotiator},
+		}, base.GetRateLimiter(), base.Client)
 }
 
 func (l *tolerantListWatch) request(options *metav1.ListOptions) *rest.Request {
@@ -83,26 +81,44 @@ func (l *tolerantListWatch) list(ctx context.Context, options metav1.ListOptions
 	if err != nil {
 		return nil, err
 	}
+	if options.Continue == "" {
+		l.leftOut = sets.New[cache.ObjectName]()
+	}
+	list := &v1alpha1.SequentialJobList{}
+	if err := json.Unmarshal(data, list); err != nil {
+		if list, err = l.decodeEach(ctx, data); err != nil {
+			return nil, err
+		}
+	}
+	if list.Continue == "" {
+		l.undecodable.retain(l.leftOut)
+	}
+	return list, nil
+}
+
+// decodeEach decodes the items of a list one by one.
+func (l *tolerantListWatch) decodeEach(ctx context.Context, data []byte) (*v1alpha1.SequentialJobList, error) {
 	var page struct {
 		metav1.ListMeta `json:"metadata"`
-		Items           []decoded `json:"items"`
+		Items           []encodingjson.RawMessage `json:"items"`
 	}
 	if err := json.Unmarshal(data, &page); err != nil {
 		return nil, err
 	}
-	if options.Continue == "" {
-		l.leftOut = sets.New[cache.ObjectName]()
-	}
-	list := &v1alpha1.SequentialJobList{ListMeta: page.ListMeta, Items: make([]v1alpha1.SequentialJob, 0, len(page.Items))}
-	for i := range page.Items {
-		if item := &page.Items[i]; l.undecodable.observe(ctx, item) {
-			list.Items = append(list.Items, item.SequentialJob)
-		} else {
-			l.leftOut.Insert(cache.MetaObjectToName(item))
+	list := &v1alpha1.SequentialJobList{ListMeta: page.ListMeta}
+	for _, item := range page.Items {
+		var sj v1alpha1.SequentialJob
+		cause := json.Unmarshal(item, &sj)
+		if cause == nil {
+			list.Items = append(list.Items, sj)
+			continue
 		}
-	}
-	if page.Continue == "" {
-		l.undecodable.retain(l.leftOut)
+		object, err := identify(item, cause)
+		if err != nil {
+			return nil, err
+		}
+		l.undecodable.add(ctx, object)
+		l.leftOut.Insert(object.ObjectName)
 	}
 	return list, nil
 }
@@ -121,8 +137,8 @@ func (l *tolerantListWatch) watch(ctx context.Context, options metav1.ListOption
 	return w, nil
 }
 
-// tolerantWatch turns what a watch tells of decoded into what it tells of SequentialJobs. (watch.Filter does such a thing, but
-// leaves its goroutine behind when it is stopped with an event that nobody has taken.)
+// tolerantWatch tells of an object that cannot be decoded as deleted. (watch.Filter could do that, but leaves its goroutine
+// behind when it is stopped with an event that nobody has taken.)
 type tolerantWatch struct {
 	source      watch.Interface
 	undecodable *undecodables
@@ -154,25 +170,66 @@ func (w *tolerantWatch) run(ctx context.Context) {
 }
 
 func (w *tolerantWatch) convert(ctx context.Context, event watch.Event) watch.Event {
-	object, ok := event.Object.(*decoded)
-	if !ok {
-		return event // the Status of an error
-	}
-	name := cache.MetaObjectToName(object)
-	switch event.Type {
-	case watch.Added, watch.Modified:
-		if !w.undecodable.observe(ctx, object) {
-			w.leftOut.Insert(name)
-			event.Type = watch.Deleted
-		}
-	case watch.Deleted:
-		w.undecodable.forget(name)
-	case watch.Bookmark:
-		// All that there is has been told now. What else could not be decoded is gone since an earlier watch.
-		if object.Annotations[metav1.InitialEventsAnnotationKey] == "true" {
+	switch object := event.Object.(type) {
+	case *v1alpha1.SequentialJob:
+		switch {
+		case event.Type != watch.Bookmark:
+			w.undecodable.forget(cache.MetaObjectToName(object))
+		case object.Annotations[metav1.InitialEventsAnnotationKey] == "true":
+			// All that there is has been told now. What else could not be decoded is gone since an earlier watch.
 			w.undecodable.retain(w.leftOut)
 		}
+	case *undecodableObject:
+		if event.Type == watch.Deleted {
+			w.undecodable.forget(object.ObjectName)
+		} else {
+			w.undecodable.add(ctx, object.Undecodable)
+			w.leftOut.Insert(object.ObjectName)
+		}
+		return watch.Event{Type: watch.Deleted, Object: &v1alpha1.SequentialJob{ObjectMeta: metav1.ObjectMeta{
+			Namespace: object.Namespace, Name: object.Name, UID: object.UID, ResourceVersion: object.ResourceVersion,
+		}}}
 	}
-	event.Object = &object.SequentialJob
 	return event
+}
+
+// tolerantNegotiator makes the decoders of watches tolerant.
+type tolerantNegotiator struct{ runtime.ClientNegotiator }
+
+// StreamDecoder returns what a watch decodes with.
+func (n tolerantNegotiator) StreamDecoder(contentType string, params map[string]string) (
+	runtime.Decoder, runtime.Serializer, runtime.Framer, error,
+) {
+	decoder, serializer, framer, err := n.ClientNegotiator.StreamDecoder(contentType, params)
+	return tolerantDecoder{decoder}, serializer, framer, err
+}
+
+// tolerantDecoder decodes as its Decoder does, and what that cannot decode into an undecodableObject.
+type tolerantDecoder struct{ runtime.Decoder }
+
+// Decode decodes an object.
+func (d tolerantDecoder) Decode(data []byte, defaults *schema.GroupVersionKind, into runtime.Object) (
+	runtime.Object, *schema.GroupVersionKind, error,
+) {
+	decoded, kind, err := d.Decoder.Decode(data, defaults, into)
+	if err == nil {
+		return decoded, kind, nil
+	}
+	object, err := identify(data, err)
+	if err != nil {
+		return nil, kind, err
+	}
+	return &undecodableObject{Undecodable: object}, kind, nil
+}
+
+// undecodableObject stands in a watch for an object that could not be decoded.
+type undecodableObject struct {
+	metav1.TypeMeta
+	Undecodable
+}
+
+// DeepCopyObject returns a copy.
+func (o *undecodableObject) DeepCopyObject() runtime.Object {
+	copied := *o
+	return &copied
 }

@@ -39,20 +39,10 @@ type Undecodable struct {
 	Err error
 }
 
-// decoded is a SequentialJob as it was read. Reading one never fails: where the Go types cannot hold it, err says why, and of
-// the metadata there are only those that identify it.
-type decoded struct {
-	v1alpha1.SequentialJob
-	err error
-}
-
-// UnmarshalJSON reads a SequentialJob as the typed client does.
-func (d *decoded) UnmarshalJSON(data []byte) error {
-	d.SequentialJob = v1alpha1.SequentialJob{}
-	if d.err = json.Unmarshal(data, &d.SequentialJob); d.err == nil {
-		return nil
-	}
-	var identity struct {
+// identify reads of a SequentialJob only what says which one it is, given the error of reading all of it.
+func identify(data []byte, cause error) (Undecodable, error) {
+	var object struct {
+		Kind     string `json:"kind"`
 		Metadata struct {
 			Name            string    `json:"name"`
 			Namespace       string    `json:"namespace"`
@@ -60,14 +50,13 @@ func (d *decoded) UnmarshalJSON(data []byte) error {
 			ResourceVersion string    `json:"resourceVersion"`
 		} `json:"metadata"`
 	}
-	if err := json.Unmarshal(data, &identity); err != nil {
-		return err
+	if err := json.Unmarshal(data, &object); err != nil || object.Kind != v1alpha1.SequentialJobKind || object.Metadata.Name == "" {
+		return Undecodable{}, cause
 	}
-	d.SequentialJob = v1alpha1.SequentialJob{ObjectMeta: metav1.ObjectMeta{
-		Name: identity.Metadata.Name, Namespace: identity.Metadata.Namespace, UID: identity.Metadata.UID,
-		ResourceVersion: identity.Metadata.ResourceVersion,
-	}}
-	return nil
+	return Undecodable{
+		ObjectName: cache.NewObjectName(object.Metadata.Namespace, object.Metadata.Name),
+		UID:        object.Metadata.UID, ResourceVersion: object.Metadata.ResourceVersion, Err: cause,
+	}, nil
 }
 
 // undecodables are the objects that are stored now and cannot be decoded. The zero value has none.
@@ -78,29 +67,22 @@ type undecodables struct {
 	publish func(Undecodable)
 }
 
-// observe takes note of an object that was read, and says whether it can be used.
-func (u *undecodables) observe(ctx context.Context, d *decoded) bool {
-	name := cache.MetaObjectToName(&d.SequentialJob)
-	if d.err == nil {
-		u.forget(name)
-		return true
-	}
+// add takes note of an object. Each of its versions is told once.
+func (u *undecodables) add(ctx context.Context, object Undecodable) {
 	u.lock.Lock()
 	defer u.lock.Unlock()
-	if known, ok := u.objects[name]; ok && known.ResourceVersion == d.ResourceVersion {
-		return false
+	if known, ok := u.objects[object.ObjectName]; ok && known.ResourceVersion == object.ResourceVersion {
+		return
 	}
 	if u.objects == nil {
 		u.objects = map[cache.ObjectName]Undecodable{}
 	}
-	object := Undecodable{ObjectName: name, UID: d.UID, ResourceVersion: d.ResourceVersion, Err: d.err}
-	u.objects[name] = object
-	klog.FromContext(ctx).Error(d.err, "SequentialJob is left alone: it cannot be decoded",
-		"sequentialJob", klog.KRef(name.Namespace, name.Name), "uid", d.UID, "resourceVersion", d.ResourceVersion)
+	u.objects[object.ObjectName] = object
+	klog.FromContext(ctx).Error(object.Err, "SequentialJob is left alone: it cannot be decoded",
+		"sequentialJob", klog.KRef(object.Namespace, object.Name), "uid", object.UID, "resourceVersion", object.ResourceVersion)
 	if u.publish != nil {
 		u.publish(object)
 	}
-	return false
 }
 
 // forget drops an object that is gone, or can be decoded now.

@@ -232,7 +232,7 @@ func TestAWatchThatIsStoppedEnds(t *testing.T) {
 	w := &tolerantWatch{source: source, undecodable: &undecodables{}, result: make(chan watch.Event), stopped: make(chan struct{})}
 	ended := make(chan struct{})
 	go func() { w.run(t.Context()); close(ended) }()
-	source.Add(&decoded{})
+	source.Add(&v1alpha1.SequentialJob{})
 	w.Stop()
 	w.Stop()
 	<-ended
