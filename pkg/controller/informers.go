@@ -2,7 +2,9 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -25,6 +27,8 @@ const ownerIndex = "owner"
 type Informers struct {
 	// byNamespace has one entry for metav1.NamespaceAll, or one for each namespace.
 	byNamespace map[string]namespaceInformers
+	// lastError is the last error of a list or watch, of whichever informer.
+	lastError atomic.Pointer[error]
 }
 
 type namespaceInformers struct {
@@ -60,8 +64,12 @@ func NewInformers(kube kubernetes.Interface, client versioned.Interface, namespa
 		if err := in.jobs.TypedInformer().AddTypedIndexers(indexers); err != nil {
 			return nil, fmt.Errorf("index Jobs by owner: %w", err)
 		}
-		// A factory starts only what was asked for before.
-		in.sequentialJobs.Informer()
+		// A factory starts only what was asked for before, as it is here.
+		for _, informer := range []cache.SharedIndexInformer{in.sequentialJobs.Informer(), in.jobs.Informer()} {
+			if err := informer.SetWatchErrorHandlerWithContext(i.rememberError); err != nil {
+				return nil, fmt.Errorf("errors of a cache: %w", err)
+			}
+		}
 		i.byNamespace[namespace] = in
 	}
 	return i, nil
@@ -114,6 +122,22 @@ func (i *Informers) Shutdown() {
 		in.sequentialJobFactory.Shutdown()
 		in.jobFactory.Shutdown()
 	}
+}
+
+func (i *Informers) rememberError(ctx context.Context, reflector *cache.Reflector, err error) {
+	i.lastError.Store(&err)
+	cache.DefaultWatchErrorHandler(ctx, reflector, err)
+}
+
+// Unfilled returns an error that says what keeps the caches from being filled, or nil if they are.
+func (i *Informers) Unfilled() error {
+	if i.HaveSynced() {
+		return nil
+	}
+	if err := i.lastError.Load(); err != nil {
+		return fmt.Errorf("the caches are not filled: %w", *err)
+	}
+	return errors.New("the caches are not filled")
 }
 
 // HaveSynced says whether all caches have been filled once.

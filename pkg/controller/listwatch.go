@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	encodingjson "encoding/json"
+	"fmt"
 	"sync"
 	"time"
 
@@ -90,6 +91,10 @@ func (l *tolerantListWatch) list(ctx context.Context, options metav1.ListOptions
 			return nil, err
 		}
 	}
+	// What is something else looks like an empty list: as if all objects had been deleted.
+	if want := v1alpha1.SequentialJobKind + "List"; list.Kind != want {
+		return nil, fmt.Errorf("the answer to a list is a %q, not a %s", list.Kind, want)
+	}
 	if list.Continue == "" {
 		l.undecodable.retain(l.leftOut)
 	}
@@ -99,13 +104,14 @@ func (l *tolerantListWatch) list(ctx context.Context, options metav1.ListOptions
 // decodeEach decodes the items of a list one by one.
 func (l *tolerantListWatch) decodeEach(ctx context.Context, data []byte) (*v1alpha1.SequentialJobList, error) {
 	var page struct {
+		metav1.TypeMeta `json:",inline"`
 		metav1.ListMeta `json:"metadata"`
 		Items           []encodingjson.RawMessage `json:"items"`
 	}
 	if err := json.Unmarshal(data, &page); err != nil {
 		return nil, err
 	}
-	list := &v1alpha1.SequentialJobList{ListMeta: page.ListMeta}
+	list := &v1alpha1.SequentialJobList{TypeMeta: page.TypeMeta, ListMeta: page.ListMeta}
 	for _, item := range page.Items {
 		var sj v1alpha1.SequentialJob
 		cause := json.Unmarshal(item, &sj)

@@ -3,6 +3,8 @@ package controller
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -11,14 +13,17 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/apimachinery/pkg/watch"
 	kubefake "k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/component-base/metrics/legacyregistry"
 	"k8s.io/component-base/metrics/testutil"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+	"github.com/example/sequential-job-operator/pkg/generated/clientset/versioned"
 	sjinformers "github.com/example/sequential-job-operator/pkg/generated/informers/externalversions/batch/v1alpha1"
 )
 
@@ -224,6 +229,22 @@ sequentialjob_undecodable_objects 2
 			t.Error(err)
 		}
 	})
+}
+
+// As if all had been deleted.
+func TestWhatIsNoListIsNotTakenForAnEmptyOne(t *testing.T) {
+	for _, body := range []string{`{}`, `{"kind":"Status","apiVersion":"v1"}`, `{"items":[{"spec":1}]}`, `[]`, `<html>`} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", runtime.ContentTypeJSON)
+			fmt.Fprint(w, body)
+		}))
+		defer server.Close()
+		client := versioned.NewForConfigOrDie(&rest.Config{Host: server.URL})
+		source := &tolerantListWatch{client: client.BatchV1alpha1().RESTClient(), undecodable: &undecodables{}}
+		if list, err := source.list(t.Context(), metav1.ListOptions{}); err == nil {
+			t.Errorf("%s is taken for %+v", body, list)
+		}
+	}
 }
 
 // Whoever stops a watch does not take what it had to tell.

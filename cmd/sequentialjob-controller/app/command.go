@@ -2,6 +2,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,8 +31,16 @@ import (
 	"github.com/example/sequential-job-operator/pkg/generated/clientset/versioned"
 )
 
-// probeTimeout bounds how long the health check waits for the API server.
-const probeTimeout = 3 * time.Second
+const (
+	// probeTimeout bounds how long the health check waits for the API server.
+	probeTimeout = 3 * time.Second
+	// probeTTL is for how long its answer stands: the API server is asked no more often than that.
+	probeTTL = 5 * time.Second
+	// shutdownTimeout bounds how long the end of the process waits for the caches, which may be in a back-off.
+	shutdownTimeout = 5 * time.Second
+)
+
+var errEnded = errors.New("the controller ended without a cause")
 
 // NewCommand returns the command.
 func NewCommand() *cobra.Command {
@@ -48,7 +57,7 @@ In a pod it needs no flags. Elsewhere it finds the API server as kubectl does.`,
 		SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			verflag.PrintAndExitIfRequested()
-			if err := o.validate(); err != nil {
+			if err := o.validate(cmd.Flags()); err != nil {
 				return err
 			}
 			logs.InitLogs()
@@ -58,6 +67,8 @@ In a pod it needs no flags. Elsewhere it finds the API server as kubectl does.`,
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGINT, syscall.SIGTERM)
 			defer stop()
+			// Whoever asks again does not want to wait any more.
+			context.AfterFunc(ctx, stop)
 			return run(ctx, o, cmd.Flags())
 		},
 	}
@@ -77,6 +88,7 @@ func applyLogging(logging *logsapi.LoggingConfiguration) error {
 	return logsapi.ValidateAndApply(logging, gates)
 }
 
+// run works until ctx is done, which is no error, or until something fails.
 func run(ctx context.Context, o *options, flags *pflag.FlagSet) error {
 	logger := klog.FromContext(ctx)
 	logger.Info("Starting sequentialjob-controller", "version", version.Get().GitVersion)
@@ -92,16 +104,23 @@ func run(ctx context.Context, o *options, flags *pflag.FlagSet) error {
 	if err != nil {
 		return fmt.Errorf("set up: %w", err)
 	}
+	asked := ctx
+	ctx, fail := context.WithCancelCause(ctx)
+	defer fail(nil)
 	c := controller.New(ctx, kube, client, informers)
 	watchDog := leaderelection.NewLeaderHealthzAdaptor(o.election.RenewDeadline.Duration)
 	if o.serving.port > 0 {
-		if err := serveAll(ctx, o, config, informers, watchDog, flags); err != nil {
+		if err := serveAll(ctx, o, config, informers, watchDog, flags, fail); err != nil {
 			return err
 		}
 	}
 	// Those that stand by fill their caches, too, so that they can begin at once.
 	informers.Start(ctx)
-	work := func(ctx context.Context) error { return c.Run(ctx, o.workers) }
+	defer failUnlessFilled(ctx, informers, o.cacheTimeout, fail)()
+	work := func(ctx context.Context) error {
+		defer informers.PublishUndecodable(ctx, kube)()
+		return c.Run(ctx, o.workers)
+	}
 	if o.election.LeaderElect {
 		if o.election.ResourceNamespace == "" {
 			o.election.ResourceNamespace = namespace
@@ -113,47 +132,66 @@ func run(ctx context.Context, o *options, flags *pflag.FlagSet) error {
 	if errors.Is(err, errLeaseLost) {
 		return err
 	}
-	informers.Shutdown()
-	if ctx.Err() != nil {
+	// What made it end comes before what that led to.
+	cause := context.Cause(ctx)
+	fail(err)
+	within(shutdownTimeout, informers.Shutdown)
+	if asked.Err() != nil && errors.Is(cause, context.Cause(asked)) {
 		logger.Info("Stopped on request")
 		return nil
 	}
-	return err
+	return cmp.Or(cause, err, errEnded)
 }
 
-// serveAll serves health, metrics and flags.
+// failUnlessFilled tells fail if the caches are not filled in time: a process that cannot read what it works on, maybe for
+// want of the CRD or of a permission, is of no use, and must not keep the lease from one that can.
+func failUnlessFilled(ctx context.Context, informers *controller.Informers, timeout time.Duration, fail func(error)) (stop func() bool) {
+	return time.AfterFunc(timeout, func() {
+		if err := informers.Unfilled(); err != nil && ctx.Err() == nil {
+			fail(fmt.Errorf("%w, %s after the start", err, timeout))
+		}
+	}).Stop
+}
+
+// within waits for f, but no longer than that: a process that ends leaves nothing behind.
+func within(timeout time.Duration, f func()) {
+	done := make(chan struct{})
+	go func() { f(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(timeout):
+	}
+}
+
+// serveAll serves health, metrics and flags. If that ends before ctx is done, fail is told why.
 func serveAll(
 	ctx context.Context, o *options, config *rest.Config, informers *controller.Informers,
-	watchDog *leaderelection.HealthzAdaptor, flags *pflag.FlagSet,
+	watchDog *leaderelection.HealthzAdaptor, flags *pflag.FlagSet, fail func(error),
 ) error {
 	// Not the controller's own client: what is asked on behalf of others must not wait for its work, nor hold it up.
 	config = rest.CopyConfig(config)
 	config.QPS, config.Timeout = -1, probeTimeout
 	kube, err := kubernetes.NewForConfig(config)
 	if err != nil {
-		return fmt.Errorf("client for health and metrics: %w", err)
+		return fmt.Errorf("client for health: %w", err)
 	}
-	protect, err := protectBy(kube)
+	protection, err := newProtection(config, newReviewLimits())
 	if err != nil {
 		return err
 	}
+	apiServer := &keptCheck{ttl: probeTTL, now: time.Now, check: func(ctx context.Context) error {
+		return kube.Discovery().RESTClient().Get().AbsPath("/version").Do(ctx).Error()
+	}}
 	e := &endpoints{
 		live: []healthz.HealthChecker{healthz.PingHealthz, watchDog},
 		ready: []healthz.HealthChecker{
-			healthz.NamedCheck("caches", func(*http.Request) error {
-				if !informers.HaveSynced() {
-					return errors.New("not filled yet")
-				}
-				return nil
-			}),
-			healthz.NamedCheck("api-server", func(r *http.Request) error {
-				return kube.Discovery().RESTClient().Get().AbsPath("/version").Do(r.Context()).Error()
-			}),
+			healthz.NamedCheck("caches", func(*http.Request) error { return informers.Unfilled() }),
+			healthz.NamedCheck("api-server", apiServer.Check),
 			healthz.NewShutdownHealthz(ctx.Done()),
 		},
-		flags: flags, protect: protect,
+		flags: flags, protect: protection.protect, undecodable: informers.Undecodable,
 	}
-	address, err := serve(ctx, &o.serving, e.handler(&o.serving))
+	address, err := serve(ctx, &o.serving, e.handler(&o.serving), fail)
 	if err != nil {
 		return err
 	}

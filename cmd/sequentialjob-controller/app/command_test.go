@@ -43,10 +43,17 @@ func TestABadFlagIsRefusedByName(t *testing.T) {
 		{"--workers=many", "--workers"},
 		{"--kube-api-burst=0", "--kube-api-burst"},
 		{"--kube-api-qps=fast", "--kube-api-qps"},
+		{"--kube-api-qps=NaN", "--kube-api-qps"},
+		{"--kube-api-qps=Inf", "--kube-api-qps"},
+		{"--kube-api-qps=-Inf", "--kube-api-qps"},
+		{"--kube-api-qps=0", "--kube-api-qps"},
+		{"--kube-api-burst=-1", "--kube-api-burst"},
+		{"--kube-api-qps=-1 --kube-api-burst=-1", "--kube-api-burst"},
 		{"--no-such-flag", "--no-such-flag"},
 		{"--logging-format=xml", "xml"},
 		{"--namespace=Team_A", "--namespace"},
 		{"--namespace=team-a,", "--namespace"},
+		{"--namespace=", "--namespace"},
 		{"--port=-1", "--port"},
 		{"--port=70000", "--port"},
 		{"--bind-address=localhost", "--bind-address"},
@@ -55,6 +62,16 @@ func TestABadFlagIsRefusedByName(t *testing.T) {
 		{"--leader-elect --leader-elect-lease-duration=5s", "leaseDuration"},
 		{"--leader-elect --leader-elect-retry-period=0s", "retryPeriod"},
 		{"--leader-elect --leader-elect-resource-name=", "resourceName"},
+		{"--leader-elect --leader-elect-lease-duration=-1s", "leaseDuration"},
+		{"--leader-elect --leader-elect-renew-deadline=20s", "leaseDuration"},
+		{"--leader-elect --leader-elect-renew-deadline=1s", "--leader-elect-renew-deadline"},
+		{"--leader-elect --leader-elect-lease-duration=900ms --leader-elect-renew-deadline=500ms --leader-elect-retry-period=100ms",
+			"--leader-elect-lease-duration"},
+		{"--leader-elect --leader-elect-resource-lock=endpoints", `--leader-elect-resource-lock is "endpoints": it has to be "leases"`},
+		{"--leader-elect --leader-elect-resource-lock=endpointsleases", "--leader-elect-resource-lock"},
+		{"--leader-elect --leader-elect-resource-lock=", "resourceLock"},
+		{"--leader-elect --leader-elect-resource-name=Two_Words", "--leader-elect-resource-name"},
+		{"--leader-elect --leader-elect-resource-namespace=Team_A", "--leader-elect-resource-namespace"},
 		{"an-argument", "an-argument"},
 	} {
 		t.Run(tc.args, func(t *testing.T) {
@@ -68,13 +85,13 @@ func TestABadFlagIsRefusedByName(t *testing.T) {
 func TestWithoutLimitTheBurstDoesNotMatter(t *testing.T) {
 	o := newOptions()
 	o.qps, o.burst = -1, 0
-	if err := o.validate(); err != nil {
+	if err := o.validate(NewCommand().Flags()); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestTheDefaultsAreValid(t *testing.T) {
-	if err := newOptions().validate(); err != nil {
+	if err := newOptions().validate(NewCommand().Flags()); err != nil {
 		t.Error(err)
 	}
 }

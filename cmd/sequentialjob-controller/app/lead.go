@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync/atomic"
+	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/util/uuid"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/leaderelection"
@@ -18,7 +21,8 @@ var errLeaseLost = errors.New("the lease of the leader could not be renewed: ano
 
 // lead waits until this process leads and works then, until ctx is done. The lease is kept until work has returned, and
 // then released, so that another replica takes over at once but never while something here is under way.
-// A lease that cannot be renewed is an error. Work goes on then: the process has to end at once.
+// A lease that cannot be renewed is an error. Work goes on then: the process has to end at once. It is an error as well if the
+// API server keeps refusing a process that does not lead what it needs to become the leader.
 func lead(
 	ctx context.Context, election config.LeaderElectionConfiguration, client *rest.Config, watchDog *leaderelection.HealthzAdaptor,
 	work func(context.Context) error,
@@ -34,8 +38,14 @@ func lead(
 	if err != nil {
 		return fmt.Errorf("leader election: %w", err)
 	}
-	electing, stopElecting := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopElecting()
+	electing, stopElecting := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stopElecting(nil)
+	leading := atomic.Bool{}
+	lock = &refusableLock{Interface: lock, patience: election.RenewDeadline.Duration, now: time.Now, giveUp: func(err error) {
+		if !leading.Load() {
+			stopElecting(fmt.Errorf("leader election: %w", err))
+		}
+	}}
 	worked := make(chan error, 1)
 	elector, err := leaderelection.NewLeaderElector(leaderelection.LeaderElectionConfig{
 		Name:            election.ResourceName,
@@ -47,9 +57,10 @@ func lead(
 		WatchDog:        watchDog,
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(context.Context) {
+				leading.Store(true)
 				logger.Info("Leading", "identity", identity)
 				worked <- work(ctx)
-				stopElecting()
+				stopElecting(nil)
 			},
 			OnStoppedLeading: func() {},
 			OnNewLeader: func(leader string) {
@@ -65,7 +76,7 @@ func lead(
 	// One that does not lead has nothing to finish.
 	defer context.AfterFunc(ctx, func() {
 		if !elector.IsLeader() {
-			stopElecting()
+			stopElecting(nil)
 		}
 	})()
 	elector.Run(electing)
@@ -76,6 +87,59 @@ func lead(
 	case err := <-worked:
 		return err
 	default:
-		return nil
+	}
+	if cause := context.Cause(electing); !errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	return nil
+}
+
+// refusableLock is a lock that gives up once the API server has refused requests about it for so long that it is no accident:
+// an elector would go on for ever, and the process would look as if it stood by.
+type refusableLock struct {
+	resourcelock.Interface
+	patience time.Duration
+	now      func() time.Time
+	giveUp   func(error)
+
+	// Since when reads and writes have been refused; zero if they are not. Only the elector calls, one after another.
+	reads, writes time.Time
+}
+
+// Get reads the lease.
+func (l *refusableLock) Get(ctx context.Context) (*resourcelock.LeaderElectionRecord, []byte, error) {
+	record, raw, err := l.Interface.Get(ctx)
+	if apierrors.IsNotFound(err) { // nobody has led yet
+		l.observe(&l.reads, nil)
+	} else {
+		l.observe(&l.reads, err)
+	}
+	return record, raw, err
+}
+
+// Create creates the lease.
+func (l *refusableLock) Create(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	err := l.Interface.Create(ctx, record)
+	l.observe(&l.writes, err)
+	return err
+}
+
+// Update takes the lease or renews it.
+func (l *refusableLock) Update(ctx context.Context, record resourcelock.LeaderElectionRecord) error {
+	err := l.Interface.Update(ctx, record)
+	l.observe(&l.writes, err)
+	return err
+}
+
+func (l *refusableLock) observe(since *time.Time, err error) {
+	refused := apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) ||
+		apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err)
+	switch now := l.now(); {
+	case !refused:
+		*since = time.Time{}
+	case since.IsZero():
+		*since = now
+	case now.Sub(*since) >= l.patience:
+		l.giveUp(err)
 	}
 }

@@ -1,14 +1,18 @@
 package app
 
 import (
+	"errors"
 	"fmt"
+	"math"
 	"time"
 
+	"github.com/spf13/pflag"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/leaderelection"
 	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/component-base/cli/flag"
 	"k8s.io/component-base/config"
@@ -30,6 +34,8 @@ type options struct {
 	election   config.LeaderElectionConfiguration
 	serving    servingOptions
 	logging    *logsapi.LoggingConfiguration
+	// cacheTimeout is how long the caches may take to be filled for the first time. No flag sets it.
+	cacheTimeout time.Duration
 }
 
 func newOptions() *options {
@@ -45,6 +51,8 @@ func newOptions() *options {
 		},
 		serving: servingOptions{tls: true, metrics: true},
 		logging: logsapi.NewLoggingConfiguration(),
+		// As in controller-runtime.
+		cacheTimeout: 2 * time.Minute,
 	}
 }
 
@@ -54,7 +62,7 @@ func (o *options) addFlags() *flag.NamedFlagSets {
 	cluster.StringVar(&o.kubeconfig, "kubeconfig", o.kubeconfig,
 		"Path of a kubeconfig file. Unset: as kubectl ($KUBECONFIG, then ~/.kube/config), else the service account of the pod.")
 	cluster.Float32Var(&o.qps, "kube-api-qps", o.qps,
-		"Requests per second to the API server on average. Negative: no limit but the API server's own.")
+		"Requests per second to the API server on average, above 0. Negative: no limit but the API server's own.")
 	cluster.IntVar(&o.burst, "kube-api-burst", o.burst, "Requests to the API server at once, above the average.")
 
 	controller := sets.FlagSet("controller")
@@ -69,12 +77,16 @@ func (o *options) addFlags() *flag.NamedFlagSets {
 	return sets
 }
 
-func (o *options) validate() error {
+// validate checks what the flags are set to, as far as that can be known without the cluster.
+func (o *options) validate(flags *pflag.FlagSet) error {
 	if o.workers < 1 {
 		return fmt.Errorf("--workers is %d: it has to be 1 or more", o.workers)
 	}
-	if o.qps > 0 && o.burst < 1 {
-		return fmt.Errorf("--kube-api-burst is %d: it has to be 1 or more while --kube-api-qps is a limit", o.burst)
+	if err := o.validateLimits(); err != nil {
+		return err
+	}
+	if len(o.namespaces) == 0 && flags.Changed("namespace") {
+		return errors.New("--namespace is empty: leave it out to look after all namespaces")
 	}
 	for _, namespace := range o.namespaces {
 		if problems := validation.IsDNS1123Label(namespace); len(problems) > 0 {
@@ -82,14 +94,50 @@ func (o *options) validate() error {
 		}
 	}
 	if o.election.LeaderElect {
-		// Its own check asks for the namespace, too, which is found out later if it is not set.
-		election := o.election
-		election.ResourceNamespace = "unset"
-		if err := configvalidation.ValidateLeaderElectionConfiguration(&election, field.NewPath("--leader-elect")).ToAggregate(); err != nil {
+		if err := validateElection(o.election); err != nil {
 			return err
 		}
 	}
 	return o.serving.validate()
+}
+
+func (o *options) validateLimits() error {
+	switch qps := float64(o.qps); {
+	case qps == 0 || math.IsNaN(qps) || math.IsInf(qps, 0):
+		return fmt.Errorf("--kube-api-qps is %v: it has to be a number above 0, or below it for no limit", o.qps)
+	case o.burst < 0:
+		return fmt.Errorf("--kube-api-burst is %d: it cannot be negative", o.burst)
+	case qps > 0 && o.burst < 1:
+		return fmt.Errorf("--kube-api-burst is %d: it has to be 1 or more while --kube-api-qps is a limit", o.burst)
+	}
+	return nil
+}
+
+// validateElection refuses all that the library would refuse later, and what the API server would.
+func validateElection(election config.LeaderElectionConfiguration) error {
+	if namespace := election.ResourceNamespace; namespace == "" {
+		election.ResourceNamespace = "unset" // it is found out later
+	} else if problems := validation.IsDNS1123Label(namespace); len(problems) > 0 {
+		return fmt.Errorf("--leader-elect-resource-namespace is %q: %s", namespace, problems[0])
+	}
+	if err := configvalidation.ValidateLeaderElectionConfiguration(&election, field.NewPath("--leader-elect")).ToAggregate(); err != nil {
+		return err
+	}
+	if election.ResourceLock != resourcelock.LeasesResourceLock {
+		return fmt.Errorf("--leader-elect-resource-lock is %q: it has to be %q", election.ResourceLock, resourcelock.LeasesResourceLock)
+	}
+	if problems := validation.IsDNS1123Subdomain(election.ResourceName); len(problems) > 0 {
+		return fmt.Errorf("--leader-elect-resource-name is %q: %s", election.ResourceName, problems[0])
+	}
+	if lease := election.LeaseDuration.Duration; lease < time.Second {
+		return fmt.Errorf("--leader-elect-lease-duration is %s: a lease lasts whole seconds, so it has to be 1s or more", lease)
+	}
+	shortest := time.Duration(leaderelection.JitterFactor * float64(election.RetryPeriod.Duration))
+	if deadline := election.RenewDeadline.Duration; deadline <= shortest {
+		return fmt.Errorf("--leader-elect-renew-deadline is %s: it has to be more than %v times --leader-elect-retry-period, which is %s",
+			deadline, leaderelection.JitterFactor, election.RetryPeriod.Duration)
+	}
+	return nil
 }
 
 // restConfig finds the API server the way kubectl does, or from within a pod. It also returns the namespace of the pod, or

@@ -19,9 +19,9 @@ import (
 	"k8s.io/component-base/metrics/legacyregistry"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo" // requests, leader election and work queue
 	_ "k8s.io/component-base/metrics/prometheus/version"
-	"k8s.io/klog/v2"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+	"github.com/example/sequential-job-operator/pkg/controller"
 )
 
 // servingOptions say what the process serves, where and to whom.
@@ -72,6 +72,8 @@ type endpoints struct {
 	flags       *pflag.FlagSet
 	// protect lets a request pass only if the API server allows it.
 	protect func(http.Handler) http.Handler
+	// undecodable returns the objects that a verbose /readyz names.
+	undecodable func() []controller.Undecodable
 }
 
 func (e *endpoints) handler(o *servingOptions) http.Handler {
@@ -89,7 +91,10 @@ func (e *endpoints) handler(o *servingOptions) http.Handler {
 	}
 	all := http.NewServeMux()
 	healthz.InstallLivezHandler(all, e.live...)
-	healthz.InstallReadyzHandler(all, e.ready...)
+	ready := http.NewServeMux()
+	healthz.InstallReadyzHandler(ready, e.ready...)
+	all.Handle("/readyz", tellUndecodable(ready, e.undecodable))
+	all.Handle("/readyz/", ready)
 	if o.tls {
 		all.Handle("/", e.protect(protected))
 	} else {
@@ -108,8 +113,9 @@ func (e *endpoints) serveFlags(w http.ResponseWriter, _ *http.Request) {
 	_ = encoder.Encode(values) // the client is gone, then
 }
 
-// serve serves until ctx is done. It returns once the port is open, with its address.
-func serve(ctx context.Context, o *servingOptions, handler http.Handler) (net.Addr, error) {
+// serve serves until ctx is done. It returns once the port is open, with its address. If serving ends before ctx is done,
+// failed is told why.
+func serve(ctx context.Context, o *servingOptions, handler http.Handler, failed func(error)) (net.Addr, error) {
 	const headerTimeout, idleTimeout, shutdownTimeout = 10 * time.Second, 90 * time.Second, time.Second
 	server := &http.Server{
 		Handler:           handler,
@@ -137,7 +143,7 @@ func serve(ctx context.Context, o *servingOptions, handler http.Handler) (net.Ad
 	})
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-			klog.FromContext(ctx).Error(err, "Serving ended")
+			failed(fmt.Errorf("serving health and metrics ended: %w", err))
 		}
 	}()
 	return listener.Addr(), nil

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/spf13/pflag"
@@ -19,22 +20,34 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/server/healthz"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
 	certutil "k8s.io/client-go/util/cert"
+
+	"github.com/example/sequential-job-operator/pkg/controller"
 )
 
-// apiServer knows two tokens: "reader" may get /metrics and nothing else, "stranger" may get nothing.
-func apiServer(t *testing.T) kubernetes.Interface {
+// apiServer knows two tokens: "reader" may get /metrics and nothing else, "stranger" may get nothing. It counts what it is asked.
+type apiServer struct {
+	config            *rest.Config
+	reviews, accesses atomic.Int64
+}
+
+func newAPIServer(t *testing.T) *apiServer {
 	t.Helper()
-	mux := http.NewServeMux()
+	s, mux := &apiServer{}, http.NewServeMux()
 	mux.HandleFunc("POST /apis/authentication.k8s.io/v1/tokenreviews", func(w http.ResponseWriter, r *http.Request) {
+		s.reviews.Add(1)
 		answer(w, r, func(review *authenticationv1.TokenReview) {
 			review.Status.Authenticated = review.Spec.Token == "reader" || review.Spec.Token == "stranger"
 			review.Status.User.Username = review.Spec.Token
+			if !review.Status.Authenticated {
+				review.Status.Error = "[invalid bearer token, unknown]" // as a real one says
+			}
 		})
 	})
 	mux.HandleFunc("POST /apis/authorization.k8s.io/v1/subjectaccessreviews", func(w http.ResponseWriter, r *http.Request) {
+		s.accesses.Add(1)
 		answer(w, r, func(review *authorizationv1.SubjectAccessReview) {
 			path := review.Spec.NonResourceAttributes
 			review.Status.Allowed = review.Spec.User == "reader" && path != nil && path.Path == "/metrics" && path.Verb == "get"
@@ -42,7 +55,8 @@ func apiServer(t *testing.T) kubernetes.Interface {
 	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
-	return kubernetes.NewForConfigOrDie(&rest.Config{Host: server.URL, ContentConfig: rest.ContentConfig{ContentType: runtime.ContentTypeJSON}})
+	s.config = &rest.Config{Host: server.URL, QPS: -1, ContentConfig: rest.ContentConfig{ContentType: runtime.ContentTypeJSON}}
+	return s
 }
 
 // answer sends a review back with a status.
@@ -61,7 +75,7 @@ func answer[T any](w http.ResponseWriter, r *http.Request, decide func(*T)) {
 // served serves and returns the address.
 func served(t *testing.T, o servingOptions, ready error) string {
 	t.Helper()
-	protect, err := protectBy(apiServer(t))
+	protection, err := newProtection(newAPIServer(t).config, newReviewLimits())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,10 +85,13 @@ func served(t *testing.T, o servingOptions, ready error) string {
 		live:    []healthz.HealthChecker{healthz.PingHealthz},
 		ready:   []healthz.HealthChecker{healthz.NamedCheck("caches", func(*http.Request) error { return ready })},
 		flags:   flags,
-		protect: protect,
+		protect: protection.protect,
+		undecodable: func() []controller.Undecodable {
+			return []controller.Undecodable{{ObjectName: cache.NewObjectName("team-a", "broken")}}
+		},
 	}
 	o.address = "127.0.0.1"
-	address, err := serve(t.Context(), &o, e.handler(&o))
+	address, err := serve(t.Context(), &o, e.handler(&o), func(err error) { t.Errorf("serving: %v", err) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,7 +147,7 @@ func TestHealthIsForEverybodyAndTheRestForWhomTheAPIServerAllows(t *testing.T) {
 		"ready":                        {"/readyz", "", 200, "ok"},
 		"metrics, nobody":              {"/metrics", "", 401, "a bearer token that the API server knows is needed"},
 		"metrics, unknown token":       {"/metrics", "made-up", 401, "a bearer token"},
-		"metrics, not allowed":         {"/metrics", "stranger", 403, `User \"stranger\" cannot get path \"/metrics\"`},
+		"metrics, not allowed":         {"/metrics", "stranger", 403, `User "stranger" cannot get path "/metrics"`},
 		"metrics, allowed":             {"/metrics", "reader", 200, "kubernetes_build_info"},
 		"flags, allowed metrics only":  {"/configz", "reader", 403, "cannot get path"},
 		"profiles, not asked for":      {"/debug/pprof/", "reader", 403, "cannot get path"},
@@ -180,6 +197,19 @@ func TestNotReadyUntilTheCachesAreFilled(t *testing.T) {
 	}
 }
 
+// It works for all others, so it is ready; and whoever looks closer is told.
+func TestWhatCannotBeDecodedIsNamedByReadiness(t *testing.T) {
+	url := served(t, servingOptions{}, nil)
+	got := get(t, url+"/readyz?verbose", "")
+	if want := "warn: SequentialJob team-a/broken cannot be decoded and is left alone\n"; got.status != http.StatusOK ||
+		!strings.Contains(got.body, want) || !strings.Contains(got.body, "[+]caches ok") {
+		t.Errorf("%d %s, want %s", got.status, got.body, want)
+	}
+	if got := get(t, url+"/readyz", ""); got.status != http.StatusOK || got.body != "ok" {
+		t.Errorf("%d %s, want ok", got.status, got.body)
+	}
+}
+
 func TestTheCertificateIsReadAgainWhenItsFilesChange(t *testing.T) {
 	dir := t.TempDir()
 	o := servingOptions{tls: true, certFile: filepath.Join(dir, "tls.crt"), keyFile: filepath.Join(dir, "tls.key")}
@@ -210,7 +240,7 @@ func TestAPortThatIsTakenIsSaid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = serve(t.Context(), &servingOptions{address: "127.0.0.1", port: address.Port}, http.NotFoundHandler())
+	_, err = serve(t.Context(), &servingOptions{address: "127.0.0.1", port: address.Port}, http.NotFoundHandler(), nil)
 	if err == nil || !strings.Contains(err.Error(), "--port") || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("error %v, want one that names --port", err)
 	}
