@@ -191,11 +191,12 @@ func serveAll(
 		},
 		flags: flags, protect: protection.protect, undecodable: informers.Undecodable,
 	}
-	address, err := serve(ctx, &o.serving, e.handler(&o.serving), fail)
+	listener, err := listen(ctx, &o.serving)
 	if err != nil {
 		return err
 	}
-	klog.FromContext(ctx).Info("Serving health and metrics", "address", address.String(), "tls", o.serving.tls)
+	serve(ctx, listener, e.handler(&o.serving), fail)
+	klog.FromContext(ctx).Info("Serving health and metrics", "address", listener.Addr().String(), "tls", o.serving.tls)
 	return nil
 }
 

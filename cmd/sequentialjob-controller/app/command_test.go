@@ -2,7 +2,6 @@ package app
 
 import (
 	"bytes"
-	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,8 +9,6 @@ import (
 	"testing"
 
 	"github.com/spf13/pflag"
-	"k8s.io/component-base/featuregate"
-	logsapi "k8s.io/component-base/logs/api/v1"
 	"k8s.io/component-base/version"
 )
 
@@ -113,21 +110,6 @@ func TestHelpMentionsEveryFlag(t *testing.T) {
 		if !strings.Contains(help, section) {
 			t.Errorf("--help has no section %q", section)
 		}
-	}
-}
-
-func TestAMissingClusterIsSaid(t *testing.T) {
-	withoutCluster(t)
-	// Logging is set up once in a process, and this test runs the command.
-	t.Cleanup(func() {
-		gates := featuregate.NewFeatureGate()
-		if err := errors.Join(logsapi.AddFeatureGates(gates), logsapi.ResetForTest(gates)); err != nil {
-			t.Error(err)
-		}
-	})
-	missing := filepath.Join(t.TempDir(), "kubeconfig")
-	if _, err := execute(t, "--kubeconfig", missing); err == nil || !strings.Contains(err.Error(), missing) {
-		t.Errorf("error %v, want one that names %s", err, missing)
 	}
 }
 

@@ -113,9 +113,24 @@ func (e *endpoints) serveFlags(w http.ResponseWriter, _ *http.Request) {
 	_ = encoder.Encode(values) // the client is gone, then
 }
 
-// serve serves until ctx is done. It returns once the port is open, with its address. If serving ends before ctx is done,
-// failed is told why.
-func serve(ctx context.Context, o *servingOptions, handler http.Handler, failed func(error)) (net.Addr, error) {
+// listen opens the port.
+func listen(ctx context.Context, o *servingOptions) (net.Listener, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(o.address, strconv.Itoa(o.port)))
+	if err != nil {
+		return nil, fmt.Errorf("--port: %w", err)
+	}
+	if !o.tls {
+		return listener, nil
+	}
+	config, err := tlsConfig(ctx, o)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
+	}
+	return tls.NewListener(listener, config), nil
+}
+
+// serve serves until ctx is done, and returns at once. If serving ends before, failed is told why.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler, failed func(error)) {
 	const headerTimeout, idleTimeout, shutdownTimeout = 10 * time.Second, 90 * time.Second, time.Second
 	server := &http.Server{
 		Handler:           handler,
@@ -124,17 +139,6 @@ func serve(ctx context.Context, o *servingOptions, handler http.Handler, failed 
 		MaxHeaderBytes:    16 << 10,
 		// HTTP/2 lets one connection ask for much and take it back at once; nothing here needs it.
 		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
-	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(o.address, strconv.Itoa(o.port)))
-	if err != nil {
-		return nil, fmt.Errorf("--port: %w", err)
-	}
-	if o.tls {
-		config, err := tlsConfig(ctx, o)
-		if err != nil {
-			return nil, errors.Join(err, listener.Close())
-		}
-		listener = tls.NewListener(listener, config)
 	}
 	context.AfterFunc(ctx, func() {
 		shutdown, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
@@ -146,7 +150,6 @@ func serve(ctx context.Context, o *servingOptions, handler http.Handler, failed 
 			failed(fmt.Errorf("serving health and metrics ended: %w", err))
 		}
 	}()
-	return listener.Addr(), nil
 }
 
 // tlsConfig returns a configuration that takes a new certificate as soon as the files have one.

@@ -91,14 +91,15 @@ func served(t *testing.T, o servingOptions, ready error) string {
 		},
 	}
 	o.address = "127.0.0.1"
-	address, err := serve(t.Context(), &o, e.handler(&o), func(err error) { t.Errorf("serving: %v", err) })
+	listener, err := listen(t.Context(), &o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	serve(t.Context(), listener, e.handler(&o), func(err error) { t.Errorf("serving: %v", err) })
 	if o.tls {
-		return "https://" + address.String()
+		return "https://" + listener.Addr().String()
 	}
-	return "http://" + address.String()
+	return "http://" + listener.Addr().String()
 }
 
 // answered is what a client got.
@@ -240,8 +241,23 @@ func TestAPortThatIsTakenIsSaid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = serve(t.Context(), &servingOptions{address: "127.0.0.1", port: address.Port}, http.NotFoundHandler(), nil)
+	_, err = listen(t.Context(), &servingOptions{address: "127.0.0.1", port: address.Port})
 	if err == nil || !strings.Contains(err.Error(), "--port") || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("error %v, want one that names --port", err)
+	}
+}
+
+func TestWhenServingEndsTheProcessIsTold(t *testing.T) {
+	listener, err := listen(t.Context(), &servingOptions{address: "127.0.0.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed := make(chan error, 1)
+	serve(t.Context(), listener, http.NotFoundHandler(), func(err error) { failed <- err })
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-failed; err == nil || !strings.Contains(err.Error(), "serving health and metrics ended") {
+		t.Errorf("error %v", err)
 	}
 }
