@@ -58,11 +58,12 @@ func newTolerantInformer(client versioned.Interface, namespace string, undecodab
 // newTolerantClient returns a client whose watches tell of what they cannot decode instead of ending. It shares connections
 // and limits with the typed client.
 func newTolerantClient(base *rest.RESTClient) (rest.Interface, error) {
-	negotiator := runtime.NewClientNegotiator(scheme.Codecs.WithoutConversion(), v1alpha1.SchemeGroupVersion)
-	return rest.NewRESTClient(base.Get().AbsPath("/").URL(), "/apis/"+v1alpha1.SchemeGroupVersion.String(),
+	version := schema.GroupVersion{Group: v1alpha1.GroupVersion.Group, Version: v1alpha1.GroupVersion.Version}
+	negotiator := runtime.NewClientNegotiator(scheme.Codecs.WithoutConversion(), version)
+	return rest.NewRESTClient(base.Get().AbsPath("/").URL(), "/apis/"+version.String(),
 		rest.ClientContentConfig{
 			ContentType:  runtime.ContentTypeJSON,
-			GroupVersion: v1alpha1.SchemeGroupVersion,
+			GroupVersion: version,
 			Negotiator:   tolerantNegotiator{negotiator},
 		}, base.GetRateLimiter(), base.Client)
 }

@@ -147,7 +147,7 @@ func (i *Informers) PublishUndecodable(ctx context.Context, kube kubernetes.Inte
 	for _, in := range i.byNamespace {
 		in.undecodable.publishTo(func(object Undecodable) {
 			recorder.Eventf(&corev1.ObjectReference{
-				APIVersion: v1alpha1.SchemeGroupVersion.String(), Kind: v1alpha1.SequentialJobKind,
+				APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.SequentialJobKind,
 				Namespace: object.Namespace, Name: object.Name, UID: object.UID, ResourceVersion: object.ResourceVersion,
 			}, corev1.EventTypeWarning, reasonUndecodable,
 				"This SequentialJob is left alone, because it cannot be decoded. Correct it, or delete it and create it anew: %s",

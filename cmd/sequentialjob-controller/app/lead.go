@@ -28,15 +28,9 @@ func lead(
 	work func(context.Context) error,
 ) error {
 	logger := klog.FromContext(ctx)
-	host, err := os.Hostname()
+	lock, err := newLock(election, client)
 	if err != nil {
-		return fmt.Errorf("make a name for the leader election: %w", err)
-	}
-	identity := host + "_" + string(uuid.NewUUID())
-	lock, err := resourcelock.NewFromKubeconfig(election.ResourceLock, election.ResourceNamespace, election.ResourceName,
-		resourcelock.ResourceLockConfig{Identity: identity}, client, election.RenewDeadline.Duration)
-	if err != nil {
-		return fmt.Errorf("leader election: %w", err)
+		return err
 	}
 	electing, stopElecting := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stopElecting(nil)
@@ -58,13 +52,13 @@ func lead(
 		Callbacks: leaderelection.LeaderCallbacks{
 			OnStartedLeading: func(context.Context) {
 				leading.Store(true)
-				logger.Info("Leading", "identity", identity)
+				logger.Info("Leading", "identity", lock.Identity())
 				worked <- work(ctx)
 				stopElecting(nil)
 			},
 			OnStoppedLeading: func() {},
 			OnNewLeader: func(leader string) {
-				if leader != identity {
+				if leader != lock.Identity() {
 					logger.Info("Standing by", "leader", leader)
 				}
 			},
@@ -92,6 +86,20 @@ func lead(
 		return cause
 	}
 	return nil
+}
+
+// newLock returns the lease, for somebody whose name is new.
+func newLock(election config.LeaderElectionConfiguration, client *rest.Config) (resourcelock.Interface, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return nil, fmt.Errorf("make a name for the leader election: %w", err)
+	}
+	lock, err := resourcelock.NewFromKubeconfig(election.ResourceLock, election.ResourceNamespace, election.ResourceName,
+		resourcelock.ResourceLockConfig{Identity: host + "_" + string(uuid.NewUUID())}, client, election.RenewDeadline.Duration)
+	if err != nil {
+		return nil, fmt.Errorf("leader election: %w", err)
+	}
+	return lock, nil
 }
 
 // refusableLock is a lock that gives up once the API server has refused requests about it for so long that it is no accident:
