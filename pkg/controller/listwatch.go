@@ -79,7 +79,11 @@ func (l *tolerantListWatch) request(options *metav1.ListOptions) *rest.Request {
 
 // list returns one page. An informer asks for one after another.
 func (l *tolerantListWatch) list(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-	data, err := l.request(&options).Do(ctx).Raw()
+	result := l.request(&options).Do(ctx)
+	if err := result.Error(); err != nil { // Raw would not tell the API server's reason
+		return nil, err
+	}
+	data, err := result.Raw()
 	if err != nil {
 		return nil, err
 	}

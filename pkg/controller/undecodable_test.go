@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -244,6 +245,41 @@ func TestWhatIsNoListIsNotTakenForAnEmptyOne(t *testing.T) {
 		if list, err := source.list(t.Context(), metav1.ListOptions{}); err == nil {
 			t.Errorf("%s is taken for %+v", body, list)
 		}
+	}
+}
+
+// An informer goes by the reason; people go by the words.
+func TestARefusedListSaysWhy(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", runtime.ContentTypeJSON)
+		w.WriteHeader(http.StatusGone)
+		fmt.Fprint(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"too old","reason":"Expired","code":410}`)
+	}))
+	t.Cleanup(server.Close)
+	client, err := newTolerantClient(versioned.NewForConfigOrDie(&rest.Config{Host: server.URL}).BatchV1alpha1().RESTClient().(*rest.RESTClient))
+	must(t, err)
+	source := &tolerantListWatch{client: client, undecodable: &undecodables{}}
+	_, listed := source.list(t.Context(), metav1.ListOptions{})
+	_, watched := source.watch(t.Context(), metav1.ListOptions{})
+	for _, err := range []error{listed, watched} {
+		if !apierrors.IsResourceExpired(err) || err.Error() != "too old" {
+			t.Errorf("error %v, want the API server's", err)
+		}
+	}
+}
+
+func TestWhatKeepsTheCachesEmptyIsSaid(t *testing.T) {
+	server := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(server.Close)
+	caches, err := NewInformers(kubefake.NewClientset(), versioned.NewForConfigOrDie(&rest.Config{Host: server.URL}))
+	must(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	caches.Start(ctx)
+	t.Cleanup(func() { stop(); caches.Shutdown() })
+	if err := wait.PollUntilContextTimeout(ctx, 5*time.Millisecond, 30*time.Second, true, func(context.Context) (bool, error) {
+		return strings.Contains(caches.Unfilled().Error(), "could not find the requested resource"), nil
+	}); err != nil {
+		t.Errorf("it says %v", caches.Unfilled())
 	}
 }
 
