@@ -34,7 +34,7 @@ func lead(
 	}
 	electing, stopElecting := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stopElecting(nil)
-	leading := atomic.Bool{}
+	var leading atomic.Bool
 	lock = &refusableLock{Interface: lock, patience: election.RenewDeadline.Duration, now: time.Now, giveUp: func(err error) {
 		if !leading.Load() {
 			stopElecting(fmt.Errorf("leader election: %w", err))
@@ -82,7 +82,12 @@ func lead(
 		return err
 	default:
 	}
-	if cause := context.Cause(electing); !errors.Is(cause, context.Canceled) {
+	return causeOf(electing)
+}
+
+// causeOf returns why ctx was cancelled, if there was more to it than that it was.
+func causeOf(ctx context.Context) error {
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) {
 		return cause
 	}
 	return nil
