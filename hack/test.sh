@@ -63,31 +63,32 @@ unit() {
   done
 }
 
+# One package after another (-p 1): each installs for all others what it needs in the cluster, and may take it away again.
 integration() {
   export CLUSTER_NAME=integration NODES=simulated
   if ! hack/cluster/cluster.sh up; then
     broken=1
   else
     AUDIT_LOG=$(hack/cluster/cluster.sh audit-log) KUBECONFIG=$(hack/cluster/cluster.sh kubeconfig) KUBECTL=$root/bin/cluster/kubectl \
-      go_test integration . -tags integration -run '^TestIntegration' -timeout 20m ./cmd/... ./pkg/...
+      go_test integration . -tags integration -p 1 -skip '^TestFaults' -timeout 20m ./hack/test/...
   fi
   show_cluster_logs
   stop_cluster
 }
 
-# A cluster of its own: these tests stop and kill parts of it. The tests of the integration suite that inject faults into the
-# controller alone are run here as well when all is wanted, because it is so much then.
+# A cluster of its own: these tests stop and kill parts of it. The tests of the same package that inject faults into the
+# controller alone belong to the integration suite; they are run here as well when all is wanted, because it is so much then.
 faults() {
   local run='^TestFaults' arguments=()
   if [[ -n $faults_full ]]; then
-    run='^Test(Integration)?Faults' arguments=(-args -faults.full)
+    run=. arguments=(-args -faults.full)
   fi
   export CLUSTER_NAME=faults NODES=simulated
   if ! hack/cluster/cluster.sh up; then
     broken=1
   else
     AUDIT_LOG=$(hack/cluster/cluster.sh audit-log) KUBECONFIG=$(hack/cluster/cluster.sh kubeconfig) KUBECTL=$root/bin/cluster/kubectl \
-      go_test faults . -tags integration -run "$run" -timeout 60m ./pkg/controller "${arguments[@]}"
+      go_test faults . -tags integration -run "$run" -timeout 60m ./hack/test/faults "${arguments[@]}"
   fi
   if [[ -n $faults_full ]]; then
     # Pure functions and one goroutine: the race detector would find nothing, and take ten times as long.
@@ -107,7 +108,7 @@ e2e() {
     broken=1
   else
     KUBECONFIG=$(hack/cluster/cluster.sh kubeconfig) KUBECTL=$root/bin/cluster/kubectl \
-      go_test e2e . -tags e2e -run '^TestE2E' -timeout 20m ./cmd/... ./pkg/...
+      go_test e2e . -tags e2e -timeout 20m ./hack/test/e2e
   fi
   if [[ $broken -ne 0 ]]; then
     show_controller_log

@@ -1,0 +1,130 @@
+//go:build e2e
+
+package e2e_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/example/sequential-job-operator/hack/test/framework"
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+)
+
+// providePipelineData makes what the pipeline examples read and write: a claim with the source in it, and a Secret.
+func (c *cluster) providePipelineData() {
+	c.T.Helper()
+	c.kubectl(fmt.Sprintf(pipelineData, c.Namespace, writableFolder(c.T)), "apply", "-f", "-")
+	c.kubectl("", "wait", "job/seed", "--for=condition=Complete", "--timeout="+framework.Patience.String())
+}
+
+// writableFolder is a folder of this machine that the images, which run as a user without rights, may write to.
+func writableFolder(t *testing.T) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "data")
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, 0o777)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+const pipelineData = `
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: %[1]s}
+spec:
+  capacity: {storage: 1Gi}
+  accessModes: [ReadWriteOnce]
+  storageClassName: ""
+  claimRef: {namespace: %[1]s, name: pipeline-data}
+  hostPath: {path: %[2]s, type: DirectoryOrCreate}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: pipeline-data}
+spec:
+  accessModes: [ReadWriteOnce]
+  storageClassName: ""
+  resources: {requests: {storage: 1Gi}}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: db-credentials}
+stringData: {connection-string: "sqlite:///data/warehouse.db"}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: seed}
+spec:
+  template:
+    spec:
+      restartPolicy: Never
+      containers:
+        - name: seed
+          image: data-tools/extractor:v1
+          command: [seed, --target=/data/source]
+          volumeMounts: [{name: data, mountPath: /data}]
+      volumes: [{name: data, persistentVolumeClaim: {claimName: pipeline-data}}]
+`
+
+var sequentialJobName = regexp.MustCompile(`(?m)^kind: SequentialJob\nmetadata:\n\s+name: (\S+)`)
+
+func (c *cluster) runExample(manifest string) {
+	c.T.Helper()
+	c.kubectl(manifest, "apply", "-f", "-")
+	for _, match := range sequentialJobName.FindAllStringSubmatch(manifest, -1) {
+		if name := match[1]; name == "failing-step" {
+			c.mustFail(name)
+		} else {
+			c.mustComplete(name)
+		}
+	}
+}
+
+func (c *cluster) mustFail(name string) {
+	c.T.Helper()
+	if sj := c.waitForEnd(name); sj.Status.Phase != v1alpha1.SequentialJobFailed {
+		c.T.Fatalf("%s is %s, want Failed", name, sj.Status.Phase)
+	}
+}
+
+func TestExamplesRunToTheirEnd(t *testing.T) {
+	files, err := filepath.Glob(framework.Root + "/artifacts/examples/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no examples: %v", err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			c := newCluster(t)
+			c.providePipelineData()
+			manifest, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.runExample(string(manifest))
+		})
+	}
+}
+
+func TestReadmeExamplesRunToTheirEnd(t *testing.T) {
+	readme, err := os.ReadFile(framework.Root + "/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
+		if !sequentialJobName.MatchString(block[1]) {
+			continue
+		}
+		found++
+		c := newCluster(t)
+		c.providePipelineData()
+		c.runExample(block[1])
+	}
+	if found == 0 {
+		t.Fatal("no example in README.md")
+	}
+}

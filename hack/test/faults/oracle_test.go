@@ -1,0 +1,205 @@
+//go:build integration
+
+package faults_test
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/example/sequential-job-operator/hack/test/framework"
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+)
+
+// history is what really happened in a namespace, as the API server knows it. It says whether the promises were kept, and
+// asks no controller about it.
+//
+// What happened to Jobs is ordered by resourceVersions: a controller may learn of a change by its watch before the
+// request that made the change is answered, so that times alone would accuse it wrongly.
+type history struct {
+	jobs []*jobHistory
+	// deletions has the time at which the deletion of a SequentialJob was answered.
+	deletions map[types.UID]time.Time
+}
+
+// jobHistory is the life of one Job. What never happened is zero.
+type jobHistory struct {
+	name     string
+	uid      types.UID
+	owner    types.UID
+	step     int
+	created  uint64
+	complete uint64
+	failed   uint64
+	// asked and answered are when the request that created it came and when it was answered; deleted is when the first
+	// request to delete it came.
+	asked, answered, deleted time.Time
+}
+
+func newHistory() *history {
+	return &history{deletions: map[types.UID]time.Time{}}
+}
+
+func (h *history) find(uid types.UID) *jobHistory {
+	for _, job := range h.jobs {
+		if job.uid == uid {
+			return job
+		}
+	}
+	return nil
+}
+
+// add notes a Job as the API server stored it. It reports false for a Job that is no step of a SequentialJob.
+func (h *history) add(job *batchv1.Job) (*jobHistory, bool) {
+	owner := metav1.GetControllerOf(job)
+	step, err := strconv.Atoi(job.Labels[v1alpha1.StepIndexLabel])
+	if owner == nil || owner.Kind != v1alpha1.SequentialJobKind || err != nil {
+		return nil, false
+	}
+	known := h.find(job.UID)
+	if known == nil {
+		known = &jobHistory{
+			name: job.Name, uid: job.UID, owner: owner.UID, step: step, created: revision(job),
+			asked: job.CreationTimestamp.Time, answered: job.CreationTimestamp.Time,
+		}
+		h.jobs = append(h.jobs, known)
+	}
+	if known.complete == 0 && framework.IsTrue(job, batchv1.JobComplete) {
+		known.complete = revision(job)
+	}
+	if known.failed == 0 && framework.IsTrue(job, batchv1.JobFailed) {
+		known.failed = revision(job)
+	}
+	return known, true
+}
+
+// revision orders what happened to all objects: they are in one etcd.
+func revision(object metav1.Object) uint64 {
+	rv, err := strconv.ParseUint(object.GetResourceVersion(), 10, 64)
+	if err != nil {
+		panic(fmt.Sprintf("%s has resourceVersion %q: %v", object.GetName(), object.GetResourceVersion(), err))
+	}
+	return rv
+}
+
+// violations lists every broken promise.
+func (h *history) violations() []string {
+	jobs := h.sorted()
+	var out []string
+	for i, job := range jobs {
+		before := slices.DeleteFunc(slices.Clone(jobs[:i]), func(j *jobHistory) bool { return j.owner != job.owner })
+		for _, broken := range []string{twice(job, before), tooEarly(job, before), backwards(job, before), beside(job, before), h.late(job)} {
+			if broken != "" {
+				out = append(out, fmt.Sprintf("Job %s (revision %d, asked for at %s) %s",
+					job.name, job.created, job.asked.UTC().Format(time.RFC3339Nano), broken))
+			}
+		}
+	}
+	return out
+}
+
+// twice finds a name that one SequentialJob used before.
+func twice(job *jobHistory, before []*jobHistory) string {
+	for _, other := range before {
+		if other.name == job.name {
+			return fmt.Sprintf("was created twice, first in revision %d", other.created)
+		}
+	}
+	return ""
+}
+
+// tooEarly finds a step whose predecessor was not Complete when it was created.
+func tooEarly(job *jobHistory, before []*jobHistory) string {
+	if job.step == 0 {
+		return ""
+	}
+	predecessor := last(before, job.step-1)
+	switch {
+	case predecessor == nil:
+		return fmt.Sprintf("was created although step %d never started", job.step-1)
+	case predecessor.complete == 0:
+		return fmt.Sprintf("was created although %s never was Complete", predecessor.name)
+	case predecessor.complete >= job.created:
+		return fmt.Sprintf("was created before %s was Complete in revision %d", predecessor.name, predecessor.complete)
+	}
+	return ""
+}
+
+// backwards finds a step that was started after a later one.
+func backwards(job *jobHistory, before []*jobHistory) string {
+	for _, other := range before {
+		if other.step > job.step {
+			return fmt.Sprintf("was created after %s of a later step", other.name)
+		}
+	}
+	return ""
+}
+
+// beside finds an attempt at a step that began before the one before it had failed or was deleted.
+func beside(job *jobHistory, before []*jobHistory) string {
+	former := last(before, job.step)
+	if former == nil || former.name == job.name {
+		return "" // twice tells of the same name
+	}
+	hasFailed := former.failed != 0 && former.failed < job.created
+	wasDeleted := !former.deleted.IsZero() && former.deleted.Before(job.answered)
+	if !hasFailed && !wasDeleted {
+		return fmt.Sprintf("was created although %s had neither failed nor been deleted", former.name)
+	}
+	return ""
+}
+
+// late finds a Job that was asked for when the deletion of its SequentialJob had already been answered.
+func (h *history) late(job *jobHistory) string {
+	if deleted, ok := h.deletions[job.owner]; ok && job.asked.After(deleted) {
+		return "was created after its SequentialJob was deleted at " + deleted.UTC().Format(time.RFC3339Nano)
+	}
+	return ""
+}
+
+// last returns the latest Job of a step.
+func last(jobs []*jobHistory, step int) *jobHistory {
+	for _, job := range slices.Backward(jobs) {
+		if job.step == step {
+			return job
+		}
+	}
+	return nil
+}
+
+// allNames returns the names of all Jobs, in the order in which they were created.
+func (h *history) allNames() []string {
+	var out []string
+	for _, job := range h.sorted() {
+		out = append(out, job.name)
+	}
+	return out
+}
+
+func (h *history) sorted() []*jobHistory {
+	return slices.SortedFunc(slices.Values(h.jobs), func(a, b *jobHistory) int { return cmp.Compare(a.created, b.created) })
+}
+
+// String tells the whole history, for a test that failed.
+func (h *history) String() string {
+	var out strings.Builder
+	for _, j := range h.sorted() {
+		fmt.Fprintf(&out, "%s of %s: created in revision %d (asked %s), Complete in %d, Failed in %d", j.name, j.owner, j.created,
+			j.asked.UTC().Format(time.RFC3339Nano), j.complete, j.failed)
+		if !j.deleted.IsZero() {
+			fmt.Fprintf(&out, ", deleted %s", j.deleted.UTC().Format(time.RFC3339Nano))
+		}
+		out.WriteString("\n")
+	}
+	for uid, at := range h.deletions {
+		fmt.Fprintf(&out, "SequentialJob %s deleted %s\n", uid, at.UTC().Format(time.RFC3339Nano))
+	}
+	return out.String()
+}

@@ -1,0 +1,53 @@
+package framework
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/example/sequential-job-operator/pkg/controller"
+	"github.com/example/sequential-job-operator/pkg/generated/clientset/versioned"
+)
+
+// StartController runs a controller for this namespace in this process, as the command does, until the test ends or stop
+// is called. It is independent of the controllers of other tests.
+func (c *Cluster) StartController() (stop func()) {
+	c.T.Helper()
+	return c.StartControllerVia(&RequestCounter{})
+}
+
+// StartControllerVia is StartController with a record of what the controller asks of the API server.
+func (c *Cluster) StartControllerVia(counter *RequestCounter) (stop func()) {
+	c.T.Helper()
+	return c.StartControllerThrough(counter.Wrap)
+}
+
+// StartControllerThrough runs a controller for this namespace whose every request passes through wrap.
+func (c *Cluster) StartControllerThrough(wrap func(http.RoundTripper) http.RoundTripper) (stop func()) {
+	c.T.Helper()
+	config := RestConfig(c.T)
+	config.Wrap(wrap)
+	kube, client := kubernetes.NewForConfigOrDie(config), versioned.NewForConfigOrDie(config)
+	ctx, cancel := context.WithCancel(context.Background())
+	informers, err := controller.NewInformers(kube, client, c.Namespace)
+	Must(c.T, err)
+	ctl := controller.New(ctx, kube, client, informers)
+	informers.Start(ctx)
+	done := make(chan error, 1)
+	go func() { done <- ctl.Run(ctx, 2) }()
+	stop = func() {
+		if ctx.Err() != nil {
+			return
+		}
+		cancel()
+		// One that was stopped before its caches were full says so.
+		if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+			c.T.Errorf("Run: %v", err)
+		}
+		informers.Shutdown()
+	}
+	c.T.Cleanup(stop)
+	return stop
+}

@@ -1,0 +1,98 @@
+package framework
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	batchv1 "k8s.io/api/batch/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/watch"
+)
+
+// JobLog is what a watch told about the Jobs of a namespace, in the order in which it happened.
+type JobLog struct {
+	c  *Cluster
+	mu sync.Mutex
+	// created holds the Jobs as they were when they were created.
+	created []*batchv1.Job
+	// tooEarly holds what was created while another Job had not ended.
+	tooEarly     []string
+	open         map[string]bool
+	autoComplete bool
+}
+
+func watchJobs(c *Cluster) *JobLog {
+	c.T.Helper()
+	l := &JobLog{c: c, open: map[string]bool{}}
+	list, err := c.Kube.BatchV1().Jobs(c.Namespace).List(c.T.Context(), metav1.ListOptions{})
+	Must(c.T, err)
+	events, err := c.Kube.BatchV1().Jobs(c.Namespace).Watch(c.T.Context(), metav1.ListOptions{ResourceVersion: list.ResourceVersion})
+	Must(c.T, err)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for event := range events.ResultChan() {
+			l.record(event)
+		}
+	}()
+	c.T.Cleanup(func() { events.Stop(); <-ended })
+	return l
+}
+
+func (l *JobLog) record(event watch.Event) {
+	job, ok := event.Object.(*batchv1.Job)
+	if !ok {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case event.Type == watch.Added:
+		if len(l.open) > 0 {
+			l.tooEarly = append(l.tooEarly, job.Name)
+		}
+		l.open[job.Name] = true
+		l.created = append(l.created, job)
+		if l.autoComplete {
+			go func() {
+				if err := l.c.TryEndJob(context.Background(), job.Name, batchv1.JobComplete, ""); err != nil {
+					l.c.T.Errorf("complete Job %s: %v", job.Name, err)
+				}
+			}()
+		}
+	case event.Type == watch.Deleted, IsTrue(job, batchv1.JobComplete):
+		delete(l.open, job.Name)
+	}
+}
+
+// CompleteAll makes every Job complete as soon as it is created.
+func (l *JobLog) CompleteAll() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.autoComplete = true
+}
+
+// Names returns the names of all Jobs that ever were created, in that order.
+func (l *JobLog) Names() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var out []string
+	for _, job := range l.created {
+		out = append(out, job.Name)
+	}
+	return out
+}
+
+// Want checks that exactly these Jobs ever were created, each once, in this order, and none while another had not ended.
+func (l *JobLog) Want(names ...string) {
+	l.c.T.Helper()
+	if got := l.Names(); !slices.Equal(got, names) {
+		l.c.T.Errorf("Jobs created: %q, want %q", got, names)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.tooEarly) > 0 {
+		l.c.T.Errorf("Jobs created before the one before them was complete: %q", l.tooEarly)
+	}
+}
