@@ -2,10 +2,8 @@ package framework
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
-	"slices"
 	"testing"
 	"time"
 
@@ -13,12 +11,8 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/apimachinery/pkg/util/wait"
-	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 )
@@ -39,74 +33,13 @@ func installByHandPolicy() (remove func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("KUBECONFIG has to name a cluster to test against: %w", err)
 	}
-	ctx, kube := context.Background(), kubernetes.NewForConfigOrDie(config)
-	version, err := mutatingPolicyVersion(kube)
+	remove, err = installMutation(config, mutation("test-jobs-by-hand-"+rand.String(5), ByHand,
+		admissionv1.Rule{APIGroups: []string{"batch"}, APIVersions: []string{"v1"}, Resources: []string{"jobs"}},
+		`Object{spec: Object.spec{managedBy: "example.com/by-hand"}}`))
 	if err != nil {
 		return nil, err
 	}
-	policy := byHandPolicy()
-	binding := &admissionv1.MutatingAdmissionPolicyBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: policy.Name},
-		Spec:       admissionv1.MutatingAdmissionPolicyBindingSpec{PolicyName: policy.Name},
-	}
-	client := dynamic.NewForConfigOrDie(config)
-	policies := client.Resource(version.WithResource("mutatingadmissionpolicies"))
-	bindings := client.Resource(version.WithResource("mutatingadmissionpolicybindings"))
-	if err := errors.Join(createAs(ctx, policies, version.WithKind("MutatingAdmissionPolicy"), policy),
-		createAs(ctx, bindings, version.WithKind("MutatingAdmissionPolicyBinding"), binding)); err != nil {
-		return nil, err
-	}
-	return func() {
-		_ = bindings.Delete(ctx, binding.Name, metav1.DeleteOptions{})
-		_ = policies.Delete(ctx, policy.Name, metav1.DeleteOptions{})
-	}, waitForPolicy(ctx, kube)
-}
-
-// mutatingPolicyVersion returns in which version the API server has such policies; up to 1.35 it is not v1.
-func mutatingPolicyVersion(kube kubernetes.Interface) (schema.GroupVersion, error) {
-	served, err := kube.Discovery().ServerResourcesForGroupVersion(admissionv1.SchemeGroupVersion.String())
-	if err != nil {
-		return schema.GroupVersion{}, err
-	}
-	if slices.ContainsFunc(served.APIResources, func(r metav1.APIResource) bool { return r.Kind == "MutatingAdmissionPolicy" }) {
-		return admissionv1.SchemeGroupVersion, nil
-	}
-	return schema.GroupVersion{Group: admissionv1.GroupName, Version: "v1beta1"}, nil
-}
-
-// createAs creates an object of v1 in a version that has the same fields.
-func createAs(ctx context.Context, client dynamic.ResourceInterface, kind schema.GroupVersionKind, object runtime.Object) error {
-	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(object)
-	if err != nil {
-		return err
-	}
-	u := &unstructured.Unstructured{Object: content}
-	u.SetGroupVersionKind(kind)
-	_, err = client.Create(ctx, u, metav1.CreateOptions{})
-	return err
-}
-
-func byHandPolicy() *admissionv1.MutatingAdmissionPolicy {
-	create := []admissionv1.OperationType{admissionv1.Create}
-	rule := admissionv1.Rule{APIGroups: []string{"batch"}, APIVersions: []string{"v1"}, Resources: []string{"jobs"}}
-	return &admissionv1.MutatingAdmissionPolicy{
-		ObjectMeta: metav1.ObjectMeta{Name: "test-jobs-by-hand-" + rand.String(5)},
-		Spec: admissionv1.MutatingAdmissionPolicySpec{
-			MatchConstraints: &admissionv1.MatchResources{
-				NamespaceSelector: &metav1.LabelSelector{MatchLabels: ByHand},
-				ResourceRules: []admissionv1.NamedRuleWithOperations{{
-					RuleWithOperations: admissionv1.RuleWithOperations{Operations: create, Rule: rule},
-				}},
-			},
-			Mutations: []admissionv1.Mutation{{
-				PatchType: admissionv1.PatchTypeApplyConfiguration,
-				ApplyConfiguration: &admissionv1.ApplyConfiguration{
-					Expression: `Object{spec: Object.spec{managedBy: "example.com/by-hand"}}`,
-				},
-			}},
-			ReinvocationPolicy: admissionv1.NeverReinvocationPolicy,
-		},
-	}
+	return remove, waitForPolicy(context.Background(), kubernetes.NewForConfigOrDie(config))
 }
 
 // waitForPolicy waits until the API server, which learns of policies by a watch, applies the policy.

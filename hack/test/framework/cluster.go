@@ -118,7 +118,13 @@ func (c *Cluster) Kubectl(args ...string) string {
 // Eventually waits until a condition is fulfilled, which what names. The test fails if the condition returns an error, or never is.
 func (c *Cluster) Eventually(what string, condition wait.ConditionWithContextFunc) {
 	c.T.Helper()
-	if err := wait.PollUntilContextTimeout(c.T.Context(), 50*time.Millisecond, Patience, true, condition); err != nil {
+	c.EventuallyWithin(Patience, what, condition)
+}
+
+// EventuallyWithin is Eventually with a patience of its own.
+func (c *Cluster) EventuallyWithin(patience time.Duration, what string, condition wait.ConditionWithContextFunc) {
+	c.T.Helper()
+	if err := wait.PollUntilContextTimeout(c.T.Context(), 50*time.Millisecond, patience, true, condition); err != nil {
 		c.T.Fatalf("waiting for %s: %v", what, err)
 	}
 }

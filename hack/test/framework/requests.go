@@ -7,10 +7,10 @@ import (
 	"sync"
 )
 
-// RequestCounter notes what a controller writes, events excluded.
+// RequestCounter notes what a controller asks of the API server: watches and the events that it publishes excluded.
 type RequestCounter struct {
-	mu     sync.Mutex
-	writes []string
+	mu       sync.Mutex
+	requests []string
 }
 
 // RoundTripperFunc is an http.RoundTripper that is a function.
@@ -22,20 +22,32 @@ func (f RoundTripperFunc) RoundTrip(request *http.Request) (*http.Response, erro
 // Wrap puts the counter before a connection.
 func (r *RequestCounter) Wrap(next http.RoundTripper) http.RoundTripper {
 	return RoundTripperFunc(func(request *http.Request) (*http.Response, error) {
-		if IsWrite(request) {
+		isRead := request.Method == http.MethodGet && request.URL.Query().Get("watch") == ""
+		if isRead || IsWrite(request) {
 			r.mu.Lock()
-			r.writes = append(r.writes, request.Method+" "+request.URL.Path)
+			r.requests = append(r.requests, request.Method+" "+request.URL.RequestURI())
 			r.mu.Unlock()
 		}
 		return next.RoundTrip(request)
 	})
 }
 
-// Writes returns method and path of each write, in their order.
-func (r *RequestCounter) Writes() []string {
+// Requests returns method and URI of each request, in their order.
+func (r *RequestCounter) Requests() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Clone(r.writes)
+	return slices.Clone(r.requests)
+}
+
+// Writes returns method and path of those of Requests that are to change something.
+func (r *RequestCounter) Writes() []string {
+	var out []string
+	for _, request := range r.Requests() {
+		if path, _, _ := strings.Cut(request, "?"); !strings.HasPrefix(path, http.MethodGet+" ") {
+			out = append(out, path)
+		}
+	}
+	return out
 }
 
 // IsWrite says whether a request is to change something. Events do not count.

@@ -24,6 +24,13 @@ func progressingReason(sj *v1alpha1.SequentialJob) string {
 	return ""
 }
 
+func progressingMessage(sj *v1alpha1.SequentialJob) string {
+	if c := meta.FindStatusCondition(sj.Status.Conditions, v1alpha1.ConditionProgressing); c != nil {
+		return c.Message
+	}
+	return ""
+}
+
 // waitForReason waits until Progressing has that reason.
 func (c *cluster) waitForReason(name, reason string) *v1alpha1.SequentialJob {
 	c.T.Helper()

@@ -4,12 +4,7 @@ package integration_test
 
 import (
 	"context"
-	"crypto/tls"
-	"encoding/json"
 	"fmt"
-	"net"
-	"net/http"
-	"net/http/httptest"
 	"testing"
 
 	admissionreview "k8s.io/api/admission/v1"
@@ -18,7 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	certutil "k8s.io/client-go/util/cert"
 
 	"github.com/example/sequential-job-operator/hack/test/framework"
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
@@ -29,31 +23,18 @@ const queueLabel = "kueue.x-k8s.io/queue-name"
 // suspendQueued makes the API server suspend each Job with a queue's label when it is created, by a webhook as Kueue has one.
 func (c *cluster) suspendQueued() {
 	c.T.Helper()
-	webhook := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var review admissionreview.AdmissionReview
-		if err := json.NewDecoder(r.Body).Decode(&review); err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
+	webhook := c.serveWebhook(func(*admissionreview.AdmissionRequest) *admissionreview.AdmissionResponse {
 		patchType := admissionreview.PatchTypeJSONPatch
-		review.Response = &admissionreview.AdmissionResponse{UID: review.Request.UID, Allowed: true, PatchType: &patchType,
+		return &admissionreview.AdmissionResponse{Allowed: true, PatchType: &patchType,
 			Patch: []byte(`[{"op": "add", "path": "/spec/suspend", "value": true}]`)}
-		_ = json.NewEncoder(w).Encode(review) // the API server tells if it misses something
-	}))
-	certificate, key, err := certutil.GenerateSelfSignedCertKey("127.0.0.1", []net.IP{net.IPv4(127, 0, 0, 1)}, nil)
-	framework.Must(c.T, err)
-	pair, err := tls.X509KeyPair(certificate, key)
-	framework.Must(c.T, err)
-	webhook.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
-	webhook.StartTLS()
-	c.T.Cleanup(webhook.Close)
-	none, url := admissionv1.SideEffectClassNone, webhook.URL
+	})
+	none := admissionv1.SideEffectClassNone
 	configurations := c.Kube.AdmissionregistrationV1().MutatingWebhookConfigurations()
-	_, err = configurations.Create(c.T.Context(), &admissionv1.MutatingWebhookConfiguration{
+	_, err := configurations.Create(c.T.Context(), &admissionv1.MutatingWebhookConfiguration{
 		ObjectMeta: metav1.ObjectMeta{Name: c.Namespace},
 		Webhooks: []admissionv1.MutatingWebhook{{
 			Name: "mjob.kb.io", SideEffects: &none, AdmissionReviewVersions: []string{"v1"},
-			ClientConfig:      admissionv1.WebhookClientConfig{URL: &url, CABundle: certificate},
+			ClientConfig:      webhook,
 			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: c.Namespace}},
 			ObjectSelector: &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{
 				{Key: queueLabel, Operator: metav1.LabelSelectorOpExists},

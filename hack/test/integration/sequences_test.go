@@ -210,8 +210,19 @@ func TestAHundredStepsTellEveryTransition(t *testing.T) {
 // events returns how often each event of a SequentialJob was told.
 func (c *cluster) events(name string) map[string]int {
 	c.T.Helper()
+	return c.eventsOf(name, "")
+}
+
+// warnings are those of events that are warnings.
+func (c *cluster) warnings(name string) map[string]int {
+	c.T.Helper()
+	return c.eventsOf(name, ",type="+corev1.EventTypeWarning)
+}
+
+func (c *cluster) eventsOf(name, selector string) map[string]int {
+	c.T.Helper()
 	list, err := c.Kube.CoreV1().Events(c.Namespace).List(c.T.Context(), metav1.ListOptions{
-		FieldSelector: "involvedObject.kind=SequentialJob,source=" + v1alpha1.ControllerName + ",involvedObject.name=" + name,
+		FieldSelector: "involvedObject.kind=SequentialJob,source=" + v1alpha1.ControllerName + ",involvedObject.name=" + name + selector,
 	})
 	framework.Must(c.T, err)
 	out := map[string]int{}

@@ -4,7 +4,6 @@ package integration_test
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"testing"
 
@@ -91,42 +90,8 @@ func (c *cluster) refusePods(message string) {
 		admissionv1.Validation{Expression: "false", Message: message})
 	probe := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "probe"}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "i"}}}}
 	c.Eventually("the policy to be in force", func(ctx context.Context) (bool, error) {
-		_, err := c.Kube.CoreV1().Pods(c.Namespace).Create(ctx, probe, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+		_, err := c.Kube.CoreV1().Pods(c.Namespace).Create(ctx, probe, onlyTry)
 		return err != nil && strings.Contains(err.Error(), message), nil
-	})
-}
-
-// refuse makes the API server refuse what is created in the namespace and does not fulfil a condition. It takes effect a
-// moment later.
-func (c *cluster) refuse(rule admissionv1.Rule, unless admissionv1.Validation) {
-	c.T.Helper()
-	policies := c.Kube.AdmissionregistrationV1().ValidatingAdmissionPolicies()
-	bindings := c.Kube.AdmissionregistrationV1().ValidatingAdmissionPolicyBindings()
-	_, err := policies.Create(c.T.Context(), &admissionv1.ValidatingAdmissionPolicy{
-		ObjectMeta: metav1.ObjectMeta{Name: c.Namespace},
-		Spec: admissionv1.ValidatingAdmissionPolicySpec{
-			MatchConstraints: &admissionv1.MatchResources{
-				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: c.Namespace}},
-				ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
-					Operations: []admissionv1.OperationType{admissionv1.Create}, Rule: rule,
-				}}},
-			},
-			Validations: []admissionv1.Validation{unless},
-		},
-	}, metav1.CreateOptions{})
-	framework.Must(c.T, err)
-	_, err = bindings.Create(c.T.Context(), &admissionv1.ValidatingAdmissionPolicyBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: c.Namespace},
-		Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
-			PolicyName: c.Namespace, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
-		},
-	}, metav1.CreateOptions{})
-	framework.Must(c.T, err)
-	c.T.Cleanup(func() {
-		if err := errors.Join(bindings.Delete(context.Background(), c.Namespace, metav1.DeleteOptions{}),
-			policies.Delete(context.Background(), c.Namespace, metav1.DeleteOptions{})); err != nil {
-			c.T.Error(err)
-		}
 	})
 }
 
