@@ -50,7 +50,10 @@ func (c *Cluster) TryEndJob(ctx context.Context, name string, how batchv1.JobCon
 			Type: condition, Status: corev1.ConditionTrue, Reason: reason, LastTransitionTime: now, LastProbeTime: now,
 		})
 	}
-	job.Status.StartTime, job.Status.Active, job.Status.Ready = &job.CreationTimestamp, 0, nil
+	if job.Status.StartTime == nil {
+		job.Status.StartTime = &job.CreationTimestamp
+	}
+	job.Status.Active, job.Status.Ready = 0, nil
 	if how == batchv1.JobComplete {
 		job.Status.CompletionTime, job.Status.Succeeded = &now, 1
 	}
