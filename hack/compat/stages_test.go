@@ -21,6 +21,8 @@ type life struct {
 	sj   *v1alpha1.SequentialJob
 	jobs map[string]*batchv1.Job
 	now  time.Time
+	// refusals are the answers to requests that are not carried out.
+	refusals map[sequence.Request]sequence.Refusal
 }
 
 func newLife() *life {
@@ -39,22 +41,54 @@ func newLife() *life {
 func (l *life) goOn() *life {
 	for {
 		l.now = l.now.Add(time.Second)
-		plan := sequence.Next(l.sj, slices.Collect(maps.Values(l.jobs)), l.now)
-		if plan.Create != nil {
-			plan.Create.UID = types.UID(plan.Create.Name)
-			plan.Create.CreationTimestamp = metav1.NewTime(l.now)
-			l.jobs[plan.Create.Name] = plan.Create
-			continue
-		}
-		if plan.Change != nil {
-			l.jobs[plan.Change.Job.Name].Spec.Suspend = &plan.Change.Suspend
-			l.jobs[plan.Change.Job.Name].Annotations = map[string]string{v1alpha1.SuspendedByAnnotation: v1alpha1.ControllerName}
-		}
-		l.sj.Status = plan.Status
-		if !plan.Again && plan.Change == nil {
-			return l
+		facts := sequence.Facts{Now: l.now, SequentialJob: l.sj, Jobs: slices.Collect(maps.Values(l.jobs))}
+		for {
+			action := sequence.Next(facts)
+			if action.Request == sequence.EndTurn && action.AtOnce {
+				break
+			}
+			if action.Request == sequence.EndTurn {
+				return l
+			}
+			facts = facts.With(action, l.answer(action))
 		}
 	}
+}
+
+// answer does what the controller asks for, as an API server that has nothing against it.
+func (l *life) answer(action sequence.Action) sequence.Answer {
+	refusal := l.refusals[action.Request]
+	if refusal.Class != "" {
+		return sequence.Answer{Refusal: refusal}
+	}
+	sj := l.sj.DeepCopy()
+	switch action.Request {
+	case sequence.StoreStatus:
+		sj.Status = *action.Status
+	case sequence.AddFinalizer:
+		sj.Finalizers = []string{v1alpha1.CleanupFinalizer}
+	case sequence.RemoveFinalizer:
+		sj.Finalizers = nil
+	case sequence.ReadJob:
+		if job, ok := l.jobs[action.Name]; ok {
+			return sequence.Answer{Job: job}
+		}
+		return sequence.Answer{Refusal: sequence.Refusal{Class: sequence.Gone}}
+	case sequence.CreateJob:
+		job := action.Job.DeepCopy()
+		job.UID, job.CreationTimestamp = types.UID(job.Name), metav1.NewTime(l.now)
+		l.jobs[job.Name] = job
+		return sequence.Answer{Job: job}
+	case sequence.ChangeJob:
+		job := action.Change.Job.DeepCopy()
+		job.Spec.Suspend = action.Change.Suspend
+		job.Annotations[v1alpha1.SuspendedByAnnotation] = v1alpha1.ControllerName
+		l.jobs[job.Name] = job
+		return sequence.Answer{Job: job}
+	default: // what only asks finds nothing against it
+	}
+	l.sj = sj
+	return sequence.Answer{SequentialJob: sj}
 }
 
 func (l *life) end(job string, condition batchv1.JobConditionType, reason string) *life {
@@ -76,8 +110,9 @@ func stages() map[string]*v1alpha1.SequentialJob {
 	queued := newLife().goOn()
 	queued.jobs["etl-0"].Spec.Suspend = new(true)
 	blocked := newLife()
-	blocked.sj.Status = sequence.Next(blocked.sj, nil, blocked.now).Blocked(blocked.sj, v1alpha1.ReasonJobCreateFailed,
-		"exceeded quota", metav1.NewTime(blocked.now)).Status
+	blocked.refusals = map[sequence.Request]sequence.Refusal{
+		sequence.CreateJob: {Class: sequence.Denied, Message: "exceeded quota"},
+	}
 	failed := func() *life {
 		return newLife().goOn().end("etl-0", batchv1.JobFailed, batchv1.JobReasonBackoffLimitExceeded)
 	}
@@ -89,7 +124,7 @@ func stages() map[string]*v1alpha1.SequentialJob {
 	deleted.sj.Finalizers = []string{v1alpha1.CleanupFinalizer}
 	return map[string]*v1alpha1.SequentialJob{
 		"just created":           newLife().sj,
-		"cannot start yet":       blocked.sj,
+		"cannot start yet":       blocked.goOn().sj,
 		"first step runs":        newLife().goOn().sj,
 		"second step runs":       newLife().goOn().end("etl-0", batchv1.JobComplete, "").sj,
 		"suspended":              newLife().goOn().edit(suspend).goOn().sj,

@@ -208,11 +208,11 @@ check_failure() {
 }
 
 # The mistake was an emptyDir, which lives as long as its pod; the claim has what the pipeline before left there.
-mend='{"spec":{"retries":1,"template":{"spec":{"volumes":[{"name":"data","persistentVolumeClaim":{"claimName":"pipeline-data"}}]}}}}'
+fix='{"spec":{"retries":1,"template":{"spec":{"volumes":[{"name":"data","persistentVolumeClaim":{"claimName":"pipeline-data"}}]}}}}'
 
 run_resume() {
-  heading "Mended, and given one retry, it goes on with the step that failed"
-  show patch sequentialjob failing-step --type=merge --patch "$mend"
+  heading "Fixed, and given one retry, it goes on with the step that failed"
+  show patch sequentialjob failing-step --type=merge --patch "$fix"
   show wait sequentialjob/failing-step --for=condition=Available --timeout=120s ||
     give_up "failing-step did not complete within 120 s" sequentialjob/failing-step
   show get sequentialjob failing-step

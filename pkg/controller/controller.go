@@ -1,5 +1,4 @@
-// Package controller runs SequentialJobs: it gathers what the API server knows of one, lets the package sequence decide,
-// acts, and records the outcome.
+// Package controller runs SequentialJobs: it asks the package sequence what to do next, does that, and tells it the answer.
 package controller
 
 import (
@@ -18,6 +17,7 @@ import (
 	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
+	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
 
@@ -33,8 +33,11 @@ const (
 	maxRetryDelay   = 15 * time.Second
 	// syncTimeout ends a sync whose API calls hang. It is also how long a shutdown waits for the syncs under way.
 	syncTimeout = 30 * time.Second
-	// podPollInterval is how often a SequentialJob that is being deleted looks whether its last pods are gone.
-	podPollInterval = time.Second
+	// checkTimeout ends a dry run that hangs.
+	checkTimeout = 10 * time.Second
+	// inspectionsPerSecond and inspectionBurst bound the requests that only explain why steps do not get on. All SequentialJobs
+	// share them: a thousand that wait for the same node must not use up what the others need to go on.
+	inspectionsPerSecond, inspectionBurst = 10, 50
 
 	queueName = "sequentialjob"
 )
@@ -43,13 +46,14 @@ var errPanic = errors.New("panic")
 
 // Controller runs SequentialJobs.
 type Controller struct {
-	kube   kubernetes.Interface
-	client versioned.Interface
+	kube, kubeJSON kubernetes.Interface
+	client         versioned.Interface
 
 	informers *Informers
 
 	queue       workqueue.TypedRateLimitingInterface[cache.ObjectName]
-	ownWrites   ownWrites
+	memory      memory
+	inspections flowcontrol.PassiveRateLimiter
 	completions completions
 	broadcaster record.EventBroadcaster
 	recorder    record.EventRecorderLogger
@@ -57,7 +61,7 @@ type Controller struct {
 }
 
 // New returns a Controller that reads from the given informers, which may have been started already.
-func New(ctx context.Context, kube kubernetes.Interface, client versioned.Interface, informers *Informers) *Controller {
+func New(ctx context.Context, clients Clients, informers *Informers) *Controller {
 	// The default correlator drops the events of one object after 25 and folds similar ones after 10; a sequence of 100
 	// steps has more than 200, each of which tells something else.
 	const eventsPerObject = 1000
@@ -68,10 +72,12 @@ func New(ctx context.Context, kube kubernetes.Interface, client versioned.Interf
 		MaxEvents: eventsPerObject,
 	}))
 	return &Controller{
-		kube:        kube,
-		client:      client,
+		kube:        clients.Kube,
+		kubeJSON:    clients.KubeJSON,
+		client:      clients.SequentialJobs,
 		informers:   informers,
 		queue:       newQueue(),
+		inspections: flowcontrol.NewTokenBucketPassiveRateLimiter(inspectionsPerSecond, inspectionBurst),
 		broadcaster: broadcaster,
 		recorder:    broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: v1alpha1.ControllerName}),
 		now:         time.Now,

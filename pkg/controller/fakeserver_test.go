@@ -7,8 +7,11 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/watch"
@@ -35,6 +38,49 @@ func (w *world) createJob(action clienttesting.Action) (bool, runtime.Object, er
 	return true, job, nil
 }
 
+// patchJob changes a Job that is as the patch wants it to be.
+func (w *world) patchJob(action clienttesting.Action) (bool, runtime.Object, error) {
+	patch := action.(clienttesting.PatchActionImpl)
+	var body struct{ Metadata metav1.Preconditions }
+	if err := json.Unmarshal(patch.GetPatch(), &body); err != nil {
+		return true, nil, err
+	}
+	if err := w.checkJob(patch.GetName(), &body.Metadata); err != nil {
+		return true, nil, err
+	}
+	if _, _, err := clienttesting.ObjectReaction(w.kube.Tracker())(action); err != nil {
+		return true, nil, err
+	}
+	w.changeJob(patch.GetName(), func(*batchv1.Job) {}) // it has a new version
+	return true, w.job(patch.GetName()), nil
+}
+
+// deleteJob deletes a Job that is as the request wants it to be. One that has pods stays until they are gone.
+func (w *world) deleteJob(action clienttesting.Action) (bool, runtime.Object, error) {
+	deletion := action.(clienttesting.DeleteActionImpl)
+	if err := w.checkJob(deletion.GetName(), deletion.DeleteOptions.Preconditions); err != nil {
+		return true, nil, err
+	}
+	pods, err := w.kube.Tracker().List(podResource, podKind, namespace)
+	if err != nil || len(pods.(*corev1.PodList).Items) == 0 {
+		return err != nil, nil, err // the fake does the rest
+	}
+	w.changeJob(deletion.GetName(), func(job *batchv1.Job) { job.DeletionTimestamp = new(metav1.NewTime(w.c.now())) })
+	return true, nil, nil
+}
+
+func (w *world) checkJob(name string, want *metav1.Preconditions) error {
+	obj, err := w.kube.Tracker().Get(jobs, namespace, name)
+	if err != nil {
+		return err
+	}
+	job := obj.(*batchv1.Job)
+	if want == nil || *want.UID != job.UID || *want.ResourceVersion != job.ResourceVersion {
+		return apierrors.NewConflict(jobs.GroupResource(), name, fmt.Errorf("the Job is another one now"))
+	}
+	return nil
+}
+
 func (w *world) updateStatus(action clienttesting.Action) (bool, runtime.Object, error) {
 	update := action.(clienttesting.UpdateActionImpl)
 	if update.GetSubresource() != "status" {
@@ -49,7 +95,7 @@ func (w *world) updateStatus(action clienttesting.Action) (bool, runtime.Object,
 	return true, stored, w.client.Tracker().Update(sequentialJobs, stored, namespace)
 }
 
-func (w *world) patch(action clienttesting.Action) (bool, runtime.Object, error) {
+func (w *world) patchFinalizers(action clienttesting.Action) (bool, runtime.Object, error) {
 	patch := action.(clienttesting.PatchActionImpl)
 	var body struct {
 		Metadata struct {
@@ -89,18 +135,39 @@ func (w *world) forWrite(name, version string) (*v1alpha1.SequentialJob, error) 
 	return stored, nil
 }
 
-// copyWatched makes a fake hand out copies to watchers, as a real API server does: the fake itself may hand out what it
-// stores, and informers change what they get.
-func copyWatched(fake *clienttesting.Fake, tracker clienttesting.ObjectTracker) {
+// serveWatches has a fake answer watches as a real API server does: it hands out copies, because informers change what they get,
+// and an object that is no longer selected seems to be deleted, as it was before.
+func (w *world) serveWatches(fake *clienttesting.Fake, tracker clienttesting.ObjectTracker) {
 	fake.PrependWatchReactor("*", func(action clienttesting.Action) (bool, watch.Interface, error) {
 		options := action.(clienttesting.WatchActionImpl).ListOptions
+		selector, err := labels.Parse(options.LabelSelector)
+		if err != nil {
+			return true, nil, err
+		}
 		source, err := tracker.Watch(action.GetResource(), action.GetNamespace(), options)
 		if err != nil {
 			return true, nil, err
 		}
+		shown := map[string]runtime.Object{} // by name
 		return true, watch.Filter(source, func(event watch.Event) (watch.Event, bool) {
+			if w.watchesLag.Load() {
+				return watch.Event{Type: watch.Error, Object: &expiredErr.ErrStatus}, true
+			}
 			event.Object = event.Object.DeepCopyObject()
-			return event, true
+			object, _ := meta.Accessor(event.Object)
+			name := object.GetNamespace() + "/" + object.GetName()
+			before := shown[name]
+			if event.Type != watch.Deleted && selector.Matches(labels.Set(object.GetLabels())) {
+				shown[name] = event.Object.DeepCopyObject()
+				return event, true
+			}
+			delete(shown, name)
+			if event.Type == watch.Modified && before != nil {
+				return watch.Event{Type: watch.Deleted, Object: before}, true
+			}
+			return event, event.Type == watch.Deleted
 		}), nil
 	})
 }
+
+var expiredErr = apierrors.NewResourceExpired("the watch lags too far behind")

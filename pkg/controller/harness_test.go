@@ -2,7 +2,7 @@ package controller
 
 import (
 	"context"
-	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -14,7 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
 	kubefake "k8s.io/client-go/kubernetes/fake"
-	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/record"
 
@@ -31,6 +30,8 @@ const (
 var (
 	sequentialJobs = schema.GroupVersionResource{Group: v1alpha1.GroupName, Version: "v1alpha1", Resource: "sequentialjobs"}
 	jobs           = batchv1.SchemeGroupVersion.WithResource("jobs")
+	podResource    = corev1.SchemeGroupVersion.WithResource("pods")
+	podKind        = corev1.SchemeGroupVersion.WithKind("Pod")
 	key            = cache.NewObjectName(namespace, sjName)
 )
 
@@ -48,6 +49,11 @@ type world struct {
 	recorder *record.FakeRecorder
 	c        *Controller
 	version  atomic.Int64
+	// watchesLag has watches end with the next event, which they do not show.
+	watchesLag atomic.Bool
+
+	mu  sync.Mutex
+	log []string // of requests
 }
 
 func newWorld(t *testing.T, sj *v1alpha1.SequentialJob, existing ...runtime.Object) *world {
@@ -60,16 +66,20 @@ func newWorld(t *testing.T, sj *v1alpha1.SequentialJob, existing ...runtime.Obje
 		must(t, w.client.Tracker().Add(sj))
 	}
 	w.kube.PrependReactor("create", "jobs", w.createJob)
+	w.kube.PrependReactor("patch", "jobs", w.patchJob)
+	w.kube.PrependReactor("delete", "jobs", w.deleteJob)
 	w.client.PrependReactor("update", "sequentialjobs", w.updateStatus)
-	w.client.PrependReactor("patch", "sequentialjobs", w.patch)
+	w.client.PrependReactor("patch", "sequentialjobs", w.patchFinalizers)
 
-	copyWatched(&w.kube.Fake, w.kube.Tracker())
-	copyWatched(&w.client.Fake, w.client.Tracker())
+	w.serveWatches(&w.kube.Fake, w.kube.Tracker())
+	w.serveWatches(&w.client.Fake, w.client.Tracker())
+	w.keepLog(&w.kube.Fake)
+	w.keepLog(&w.client.Fake)
 
 	var err error
 	w.caches, err = NewInformers(w.kube, w.client)
 	must(t, err)
-	w.c = New(w.ctx, w.kube, w.client, w.caches)
+	w.c = New(w.ctx, Clients{Kube: w.kube, KubeJSON: w.kube, SequentialJobs: w.client}, w.caches)
 	all := w.caches.of(metav1.NamespaceAll)
 	w.sjs, w.jobs = all.sequentialJobs.Informer().GetIndexer(), all.jobs.Informer().GetIndexer()
 	return w
@@ -82,8 +92,6 @@ func newSyncWorld(t *testing.T, sj *v1alpha1.SequentialJob, existing ...runtime.
 	t.Cleanup(func() { w.c.broadcaster.Shutdown(); w.c.queue.ShutDown() })
 	w.c.recorder = w.recorder
 	w.refresh()
-	w.kube.ClearActions()
-	w.client.ClearActions()
 	return w
 }
 
@@ -140,52 +148,6 @@ func (w *world) changeJob(name string, change func(*batchv1.Job)) {
 	must(w.t, w.kube.Tracker().Update(jobs, job, namespace))
 }
 
-// failCreates makes a create of a Job fail with what f returns for it, unless that is nil.
-func (w *world) failCreates(f func(create clienttesting.CreateActionImpl) error) {
-	w.kube.PrependReactor("create", "jobs", func(action clienttesting.Action) (bool, runtime.Object, error) {
-		err := f(action.(clienttesting.CreateActionImpl))
-		return err != nil, nil, err
-	})
-}
-
-// writes lists what changed something on the API server, dry runs excluded: "create jobs etl-0", "update
-// sequentialjobs/status etl" ...
-func (w *world) writes() []string {
-	var out []string
-	for _, action := range slices.Concat(w.kube.Actions(), w.client.Actions()) {
-		if text := describeWrite(action); text != "" {
-			out = append(out, text)
-		}
-	}
-	return out
-}
-
-func describeWrite(action clienttesting.Action) string {
-	var name string
-	switch a := action.(type) {
-	case clienttesting.CreateActionImpl:
-		if len(a.GetCreateOptions().DryRun) > 0 {
-			return ""
-		}
-		object, _ := meta.Accessor(a.GetObject())
-		name = object.GetName()
-	case clienttesting.UpdateActionImpl:
-		object, _ := meta.Accessor(a.GetObject())
-		name = object.GetName()
-	case clienttesting.PatchActionImpl:
-		name = a.GetName()
-	case clienttesting.DeleteActionImpl:
-		name = a.GetName()
-	default:
-		return ""
-	}
-	resource := action.GetResource().Resource
-	if sub := action.GetSubresource(); sub != "" {
-		resource += "/" + sub
-	}
-	return action.GetVerb() + " " + resource + " " + name
-}
-
 // events returns what was recorded since the last call.
 func (w *world) events() []string {
 	var out []string
@@ -217,6 +179,27 @@ func jobOf(sj *v1alpha1.SequentialJob, index int) *batchv1.Job {
 	return job
 }
 
+// sequenceAt returns a sequence whose step at index runs, and that step's Job. The Jobs of the steps before are gone.
+func sequenceAt(index int, steps ...string) (*v1alpha1.SequentialJob, *batchv1.Job) {
+	sj := newSequence(steps...)
+	sj.Finalizers = []string{v1alpha1.CleanupFinalizer}
+	job := jobOf(sj, index)
+	sj.Status.Phase, sj.Status.ObservedGeneration = v1alpha1.SequentialJobRunning, 1
+	sj.Status.StartTime, sj.Status.ActiveSince = &job.CreationTimestamp, &job.CreationTimestamp
+	sj.Status.SpecCheck = &v1alpha1.SpecCheck{Generation: 1, Result: v1alpha1.SpecCheckAccepted}
+	for i := range index + 1 {
+		step := v1alpha1.StepStatus{Name: steps[i], JobName: sequence.JobName(sj, i, 0), State: v1alpha1.StepCompleted,
+			StartTime: &job.CreationTimestamp, CompletionTime: &job.CreationTimestamp}
+		step.JobUID = types.UID("uid-of-" + step.JobName)
+		sj.Status.Steps = append(sj.Status.Steps, step)
+	}
+	running := &sj.Status.Steps[index]
+	running.State, running.CompletionTime = v1alpha1.StepRunning, nil
+	stored := sequence.Next(sequence.Facts{Now: job.CreationTimestamp.Time, SequentialJob: sj, Jobs: []*batchv1.Job{job}})
+	sj.Status = *stored.Status // with what follows from the rest
+	return sj, job
+}
+
 func reasonOf(sj *v1alpha1.SequentialJob, conditionType string) string {
 	if condition := meta.FindStatusCondition(sj.Status.Conditions, conditionType); condition != nil && condition.Status == metav1.ConditionTrue {
 		return condition.Reason
@@ -237,4 +220,12 @@ func must(t *testing.T, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+}
+
+func pointers[T any](items []T) []*T {
+	out := make([]*T, len(items))
+	for i := range items {
+		out[i] = &items[i]
+	}
+	return out
 }

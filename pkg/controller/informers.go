@@ -171,14 +171,15 @@ func (i *Informers) sequentialJob(name cache.ObjectName) (*v1alpha1.SequentialJo
 	return i.of(name.Namespace).sequentialJobs.Lister().SequentialJobs(name.Namespace).Get(name.Name)
 }
 
-// jobsOf returns the cached Jobs that a SequentialJob controls.
+// jobsOf returns the cached Jobs that may belong to a SequentialJob.
 func (i *Informers) jobsOf(sj *v1alpha1.SequentialJob) ([]*batchv1.Job, error) {
 	return i.of(sj.Namespace).jobs.TypedInformer().GetTypedIndexer().ByTypedIndex(ownerIndex, string(sj.UID))
 }
 
 func ownerOf(job *batchv1.Job) ([]string, error) {
-	if owner := metav1.GetControllerOf(job); owner != nil {
-		return []string{string(owner.UID)}, nil
+	var uids []string
+	for _, owner := range ownersOf(job) {
+		uids = append(uids, string(owner.uid))
 	}
-	return nil, nil
+	return uids, nil
 }

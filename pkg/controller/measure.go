@@ -33,12 +33,12 @@ func (c *Controller) measure(before *v1alpha1.SequentialJob, after *v1alpha1.Seq
 	}
 }
 
-// measureGap is told that the Job of a plan was created.
-func (c *Controller) measureGap(plan sequence.Plan) {
-	if plan.CreateIndex == 0 || plan.CreateIndex > len(plan.Status.Steps) {
+// measureGap is told that the Job of the step at index was created.
+func (c *Controller) measureGap(sj *v1alpha1.SequentialJob, index int) {
+	if index == 0 || index > len(sj.Status.Steps) {
 		return
 	}
-	if seen, ok := c.completions.take(plan.Status.Steps[plan.CreateIndex-1].JobUID); ok {
+	if seen, ok := c.completions.take(sj.Status.Steps[index-1].JobUID); ok {
 		stepGap.Observe(c.now().Sub(seen).Seconds())
 	}
 }
@@ -49,7 +49,7 @@ type completions struct {
 }
 
 func (m *completions) observe(before, after *batchv1.Job, now time.Time) {
-	if !sequence.IsComplete(before) && sequence.IsComplete(after) {
+	if before != nil && !sequence.IsComplete(before) && sequence.IsComplete(after) {
 		m.seen.Store(after.UID, now)
 	}
 }

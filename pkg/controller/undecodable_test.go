@@ -190,6 +190,7 @@ func TestAWarningIsPublishedForEachVersionThatCannotBeDecoded(t *testing.T) {
 		w.start()
 		stop := w.caches.PublishUndecodable(t.Context(), w.kube)
 		w.put("after", raw("after", badPort, ""))
+		w.untilThese("", "after before")
 		w.endWatches() // the same versions are told again
 		w.put("after", raw("after", `,"resources":{"limits":{"memory":"`+strings.Repeat("1e1.5", 1000)+`"}}`, ""))
 		var events []corev1.Event

@@ -2,11 +2,13 @@ package controller
 
 import (
 	"fmt"
+	"slices"
 
 	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	batchinformers "k8s.io/client-go/informers/batch/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
@@ -29,30 +31,41 @@ func (c *Controller) watch(
 ) error {
 	options := cache.HandlerOptions{Logger: &logger}
 	if _, err := sequentialJobs.AddTypedEventHandler(sjinformers.SequentialJobHandlerFuncs{
-		AddFunc: c.enqueue,
+		AddFunc: func(sj *v1alpha1.SequentialJob) {
+			c.memory.sawSequentialJob(sj)
+			c.enqueue(sj)
+		},
 		UpdateFunc: func(before, after *v1alpha1.SequentialJob) {
+			if before.UID != after.UID { // after a new list: one of the same name was created meanwhile
+				c.memory.forget(before.UID)
+			}
+			c.memory.sawSequentialJob(after)
 			if c.needsSync(before, after) {
 				c.enqueue(after)
 			}
 		},
 		DeleteFunc: func(deleted cache.DeletedObject[*v1alpha1.SequentialJob]) {
 			if sj := deleted.OptionalObj; sj != nil {
-				c.ownWrites.forgetAll(sj.UID)
+				c.memory.forget(sj.UID)
 			}
 		},
 	}, options); err != nil {
 		return fmt.Errorf("events of SequentialJobs: %w", err)
 	}
 	if _, err := jobs.AddTypedEventHandler(batchinformers.JobHandlerFuncs{
-		AddFunc: c.enqueueOwner,
+		AddFunc: func(job *batchv1.Job) { c.sawJob(nil, job) },
 		UpdateFunc: func(before, after *batchv1.Job) {
+			if before.UID != after.UID {
+				c.sawJobGone(before)
+				before = nil
+			}
 			c.completions.observe(before, after, c.now())
-			c.enqueueOwner(after)
+			c.sawJob(before, after)
 		},
 		DeleteFunc: func(deleted cache.DeletedObject[*batchv1.Job]) {
 			if job := deleted.OptionalObj; job != nil {
 				c.completions.take(job.UID)
-				c.enqueueOwner(job)
+				c.sawJobGone(job)
 			}
 		},
 	}, options); err != nil {
@@ -61,10 +74,37 @@ func (c *Controller) watch(
 	return nil
 }
 
+// sawJob wakes the SequentialJob that a Job belongs to, and the one that it belonged to before.
+func (c *Controller) sawJob(before, after *batchv1.Job) {
+	for _, owner := range slices.Compact(append(ownersOf(before), ownersOf(after)...)) {
+		c.memory.sawJob(owner.uid, before, after, c.now(), c.cached(owner))
+		c.queue.Add(owner.name)
+	}
+}
+
+// sawJobGone wakes the SequentialJob that a Job belonged to.
+func (c *Controller) sawJobGone(job *batchv1.Job) {
+	for _, owner := range ownersOf(job) {
+		c.memory.sawJobGone(owner.uid, job, c.cached(owner))
+		c.queue.Add(owner.name)
+	}
+}
+
+// cached returns what reads a SequentialJob from the cache, or nil if that has it no more.
+func (c *Controller) cached(owner owner) func() *v1alpha1.SequentialJob {
+	return func() *v1alpha1.SequentialJob {
+		sj, err := c.informers.sequentialJob(owner.name)
+		if err != nil || sj.UID != owner.uid {
+			return nil
+		}
+		return sj
+	}
+}
+
 // needsSync is false for what changes nothing (labels, annotations) and for the echo of our own status writes: a sync
 // would find nothing to do.
 func (c *Controller) needsSync(before, after *v1alpha1.SequentialJob) bool {
-	echo := c.ownWrites.arrived(after)
+	echo := c.memory.arrived(after)
 	if before.Generation != after.Generation || before.UID != after.UID ||
 		before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero() {
 		return true
@@ -80,12 +120,28 @@ func (c *Controller) enqueue(sj *v1alpha1.SequentialJob) {
 	c.queue.Add(cache.MetaObjectToName(sj))
 }
 
-func (c *Controller) enqueueOwner(job *batchv1.Job) {
-	owner := metav1.GetControllerOf(job)
-	if owner == nil || owner.Kind != v1alpha1.SequentialJobKind {
-		return
+// owner is a SequentialJob that a Job belongs to.
+type owner struct {
+	name cache.ObjectName
+	uid  types.UID
+}
+
+// ownersOf returns the SequentialJob that controls a Job; if nothing does, the one that our labels name. Somebody may have taken the
+// reference away. It is no proof, but a reason to look.
+func ownersOf(job *batchv1.Job) []owner {
+	if job == nil {
+		return nil
 	}
-	if gv, err := schema.ParseGroupVersion(owner.APIVersion); err == nil && gv.Group == v1alpha1.GroupName {
-		c.queue.Add(cache.NewObjectName(job.Namespace, owner.Name))
+	if ref := metav1.GetControllerOf(job); ref != nil {
+		gv, err := schema.ParseGroupVersion(ref.APIVersion)
+		if err != nil || gv.Group != v1alpha1.GroupName || ref.Kind != v1alpha1.SequentialJobKind {
+			return nil
+		}
+		return []owner{{cache.NewObjectName(job.Namespace, ref.Name), ref.UID}}
 	}
+	name, uid := job.Labels[v1alpha1.SequentialJobNameLabel], job.Labels[v1alpha1.SequentialJobUIDLabel]
+	if name == "" || uid == "" {
+		return nil
+	}
+	return []owner{{cache.NewObjectName(job.Namespace, name), types.UID(uid)}}
 }

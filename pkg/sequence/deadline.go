@@ -3,39 +3,41 @@ package sequence
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 )
 
-// activate begins a time that counts against spec.activeDeadlineSeconds, unless one has begun already.
-func (p *planner) activate(at metav1.Time) {
-	if status := &p.plan.Status; status.ActiveSince == nil {
+// startClock begins a time that counts against spec.activeDeadlineSeconds, unless one has begun already.
+func (d *decider) startClock(at metav1.Time) {
+	if status := &d.status; status.ActiveSince == nil {
 		status.ActiveSince = at.DeepCopy()
 	}
 }
 
-// adoptActiveTime takes over a sequence that was started by a version which did not count.
-func (p *planner) adoptActiveTime() {
-	status := &p.plan.Status
-	if p.sj.Spec.ActiveDeadlineSeconds != nil && status.Phase == v1alpha1.SequentialJobRunning && status.StartTime != nil {
-		p.activate(*status.StartTime)
+// countFromStart takes over a sequence that was started by a version which did not count.
+func (d *decider) countFromStart() {
+	status := &d.status
+	if d.sj.Spec.ActiveDeadlineSeconds != nil && status.Phase == v1alpha1.SequentialJobRunning && status.StartTime != nil {
+		d.startClock(*status.StartTime)
 	}
 }
 
-// deactivate ends it. A clock that was set back must not make the time that was used negative.
-func (p *planner) deactivate(at metav1.Time) {
-	status := &p.plan.Status
-	status.ActiveSeconds = int64(p.activeUntil(at) / time.Second)
+// stopClock ends it. A clock that was set back must not make the time that was used negative.
+func (d *decider) stopClock(at metav1.Time) {
+	status := &d.status
+	status.ActiveSeconds = int64(d.activeUntil(at) / time.Second)
 	status.ActiveSince = nil
 }
 
 // activeUntil is for how long the sequence was active up to that time.
-func (p *planner) activeUntil(at metav1.Time) time.Duration {
-	status := &p.plan.Status
+func (d *decider) activeUntil(at metav1.Time) time.Duration {
+	status := &d.status
 	active := time.Duration(status.ActiveSeconds) * time.Second
 	if status.ActiveSince != nil {
 		active += max(0, at.Sub(status.ActiveSince.Time))
@@ -44,25 +46,25 @@ func (p *planner) activeUntil(at metav1.Time) time.Duration {
 }
 
 // timeLeft is what is left of spec.activeDeadlineSeconds. There is no limit if the second value is false.
-func (p *planner) timeLeft() (time.Duration, bool) {
-	if p.sj.Spec.ActiveDeadlineSeconds == nil {
+func (d *decider) timeLeft() (time.Duration, bool) {
+	if d.sj.Spec.ActiveDeadlineSeconds == nil {
 		return 0, false
 	}
 	// More seconds than a Duration holds are 292 years.
 	const maxSeconds = int64(math.MaxInt64 / time.Second)
-	limit := time.Duration(min(*p.sj.Spec.ActiveDeadlineSeconds, maxSeconds)) * time.Second
-	return limit - p.activeUntil(p.now), true
+	limit := time.Duration(min(*d.sj.Spec.ActiveDeadlineSeconds, maxSeconds)) * time.Second
+	return limit - d.activeUntil(d.now), true
 }
 
-func (p *planner) outOfTime() bool {
-	left, limited := p.timeLeft()
+func (d *decider) isOutOfTime() bool {
+	left, limited := d.timeLeft()
 	return limited && left <= 0
 }
 
 // secondsLeft is timeLeft as the activeDeadlineSeconds of a Job that starts now. The Job carries it so that the deadline
 // holds while no controller of ours runs.
-func (p *planner) secondsLeft() *int64 {
-	left, limited := p.timeLeft()
+func (d *decider) secondsLeft() *int64 {
+	left, limited := d.timeLeft()
 	if !limited {
 		return nil
 	}
@@ -73,44 +75,103 @@ func ceilSeconds(d time.Duration) int64 {
 	return max(0, int64(math.Ceil(d.Seconds())))
 }
 
-// jobDeadline is the activeDeadlineSeconds that the Job of the running step has to have: it counts from the Job's start,
-// and anew whenever the Job is resumed. is and want say whether the Job is, and shall be, suspended.
-func (p *planner) jobDeadline(job *batchv1.Job, is, want bool) *int64 {
-	now := job.Spec.ActiveDeadlineSeconds
-	left, limited := p.timeLeft()
-	switch {
-	case want:
-		return now // it does not count while the Job is suspended
-	case is || !limited:
-		return p.secondsLeft()
-	case job.Status.StartTime == nil && now != nil:
-		return now // the Job controller has not set the beginning yet
-	case job.Status.StartTime == nil:
-		return p.secondsLeft()
+// setDeadline gives a Job that is about to be created its deadline.
+func setDeadline(job *batchv1.Job, seconds int64) {
+	job.Spec.ActiveDeadlineSeconds = &seconds
+	metav1.SetMetaDataAnnotation(&job.ObjectMeta, v1alpha1.DeadlineAnnotation, strconv.FormatInt(seconds, 10))
+}
+
+// changeDeadline corrects the activeDeadlineSeconds of the running step's Job: it counts from the Job's start, and anew whenever
+// the Job is resumed. A value that somebody else has set, such as an admission policy, stays unless ours is lower.
+func (d *decider) changeDeadline(change *JobChange, suspend bool) {
+	if suspend {
+		return // it does not count while the Job is suspended
 	}
-	seconds := ceilSeconds(p.now.Add(left).Sub(job.Status.StartTime.Time))
+	is, own, foreign := change.Job.Spec.ActiveDeadlineSeconds, d.ownDeadline(change.Job), d.foreignDeadline(change.Job)
+	want := own
+	if own == nil || foreign != nil && *foreign <= *own {
+		want = foreign
+	}
+	if ptr.Equal(want, is) {
+		return
+	}
+	change.ActiveDeadlineSeconds = &want
+	for key, value := range map[string]*int64{v1alpha1.DeadlineAnnotation: own, v1alpha1.ForeignDeadlineAnnotation: foreign} {
+		change.Annotations[key] = nil
+		if want == own && value != nil {
+			change.Annotations[key] = new(strconv.FormatInt(*value, 10))
+		}
+	}
+}
+
+// ownDeadline is the activeDeadlineSeconds that the Job of the running step has to have for spec.activeDeadlineSeconds.
+func (d *decider) ownDeadline(job *batchv1.Job) *int64 {
+	is := job.Spec.ActiveDeadlineSeconds
+	left, limited := d.timeLeft()
+	switch {
+	case !limited:
+		return nil
+	case isJobSuspended(job):
+		return d.secondsLeft()
+	case !isCounting(job) && d.isOwnDeadline(job):
+		return is
+	case !isCounting(job):
+		return d.secondsLeft()
+	}
+	seconds := ceilSeconds(d.now.Add(left).Sub(job.Status.StartTime.Time))
 	// Times are stored in whole seconds, and the Job controller sets its own: a second more or less is no difference.
-	if now != nil && seconds-*now <= 1 && *now-seconds <= 1 {
-		return now
+	if d.isOwnDeadline(job) && seconds-*is <= 1 && *is-seconds <= 1 {
+		return is
+	}
+	return &seconds
+}
+
+// isCounting says whether the Job controller has set the beginning from which it counts. Up to Kubernetes 1.35 the one from before
+// a suspension stays there until it has noticed that the Job was resumed; it sets the condition with it.
+func isCounting(job *batchv1.Job) bool {
+	return job.Status.StartTime != nil && jobCondition(job, batchv1.JobSuspended) == nil
+}
+
+// isOwnDeadline says whether it was this controller that gave the Job its activeDeadlineSeconds.
+func (d *decider) isOwnDeadline(job *batchv1.Job) bool {
+	is := job.Spec.ActiveDeadlineSeconds
+	if is == nil {
+		return false
+	}
+	if job.Annotations[v1alpha1.GenerationAnnotation] == "" {
+		return d.sj.Spec.ActiveDeadlineSeconds != nil // made by a version that did not note it
+	}
+	return job.Annotations[v1alpha1.DeadlineAnnotation] == strconv.FormatInt(*is, 10)
+}
+
+// foreignDeadline is the activeDeadlineSeconds that somebody else has given the Job, if any.
+func (d *decider) foreignDeadline(job *batchv1.Job) *int64 {
+	if !d.isOwnDeadline(job) {
+		return job.Spec.ActiveDeadlineSeconds
+	}
+	seconds, err := strconv.ParseInt(job.Annotations[v1alpha1.ForeignDeadlineAnnotation], 10, 64)
+	if err != nil {
+		return nil
 	}
 	return &seconds
 }
 
 // failForTime ends a sequence whose time is up before the step at index starts.
-func (p *planner) failForTime(index int) {
-	message := fmt.Sprintf("Job %d (%s) was not started: %s: %s", index, p.sj.Spec.Containers[index].Name,
-		v1alpha1.ReasonDeadlineExceeded, p.describeTimeout())
-	p.fail(index, v1alpha1.ReasonDeadlineExceeded, message)
-	p.emit(warning(v1alpha1.ReasonDeadlineExceeded, message))
+func (d *decider) failForTime(index int) {
+	message := fmt.Sprintf("Job %d (%s) was not started: %s: %s", index, d.sj.Spec.Containers[index].Name,
+		v1alpha1.ReasonDeadlineExceeded, d.describeTimeout())
+	d.fail(index, v1alpha1.ReasonDeadlineExceeded, message, d.now)
+	d.spendAllTime()
+	d.emit(warning(v1alpha1.ReasonDeadlineExceeded, message))
 }
 
-func (p *planner) describeTimeout() string {
-	return fmt.Sprintf("the sequence was active for longer than its activeDeadlineSeconds (%d)", *p.sj.Spec.ActiveDeadlineSeconds)
+func (d *decider) describeTimeout() string {
+	return fmt.Sprintf("the sequence was active for longer than its activeDeadlineSeconds (%d)", *d.sj.Spec.ActiveDeadlineSeconds)
 }
 
 // spendAllTime makes sure that a sequence which was stopped for its deadline has no time left, whatever the rounding.
-func (p *planner) spendAllTime() {
-	if limit := p.sj.Spec.ActiveDeadlineSeconds; limit != nil {
-		p.plan.Status.ActiveSeconds = max(p.plan.Status.ActiveSeconds, *limit)
+func (d *decider) spendAllTime() {
+	if limit := d.sj.Spec.ActiveDeadlineSeconds; limit != nil {
+		d.status.ActiveSeconds = max(d.status.ActiveSeconds, *limit)
 	}
 }

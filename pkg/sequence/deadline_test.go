@@ -2,6 +2,7 @@ package sequence_test
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -127,6 +128,21 @@ func TestRaisingTheDeadlineResumesWhatWasStoppedForIt(t *testing.T) {
 		want("Failed", "False DeadlineExceeded: Job 0 (extract) was not started: DeadlineExceeded: the sequence was active for longer than its activeDeadlineSeconds (150)")
 }
 
+func TestADeadlineThatIsLiftedAsItIsReachedCountsLikeAnyFailure(t *testing.T) {
+	const message = "Job 0 (extract) failed: DeadlineExceeded: Job etl-0 was active for longer than its activeDeadlineSeconds (100), " +
+		"which was lifted just as it was reached"
+	lift := func(n int32) func(*v1alpha1.SequentialJobSpec) {
+		return func(spec *v1alpha1.SequentialJobSpec) { spec.ActiveDeadlineSeconds, spec.Retries = nil, &n }
+	}
+	for n, jobs := range map[int32][]string{0: {"etl-0"}, 1: {"etl-0", "etl-0-r1"}} {
+		s := within(100, "extract")(t).after(100 * time.Second)
+		outOfTime(s.job("etl-0"))
+		if s.edit(lift(n)).wantJobs(jobs...); !slices.Contains(s.told, "JobFailed: "+message) {
+			t.Errorf("told %q", s.told)
+		}
+	}
+}
+
 func TestAClockThatIsSetBackCostsNoTime(t *testing.T) {
 	s := within(100, "extract", "load")(t).after(-time.Hour).edit(suspend)
 	if s.sj.Status.ActiveSeconds != 0 {
@@ -165,13 +181,14 @@ func TestAFinishedSequenceExpires(t *testing.T) {
 				s := tell(t, "only")
 				s.sj.Spec.TTLSecondsAfterFinished = tc.ttl
 				s.work()
-				if s.last.Expired || s.last.LookAgain != 0 {
-					t.Errorf("before the end: %+v", s.last)
+				if slices.Contains(s.last.Requests, string(sequence.DeleteSequentialJob)) {
+					t.Errorf("before the end: %+v", s.last.Requests)
 				}
 				s.end("etl-0", end).after(tc.after)
-				plan := sequence.Next(s.sj, s.jobs, s.now)
-				if plan.Expired != tc.expired || plan.LookAgain != tc.again {
-					t.Errorf("expired %v, look again after %v, want %v and %v", plan.Expired, plan.LookAgain, tc.expired, tc.again)
+				turn := turnOf(s.sj, s.jobs, s.now)
+				expired := slices.Contains(turn.Requests, "delete SequentialJob")
+				if expired != tc.expired || !expired && len(turn.Requests) > 0 || turn.Last.LookAgain != tc.again {
+					t.Errorf("requests %q, look again after %v, want %v and %v", turn.Requests, turn.Last.LookAgain, tc.expired, tc.again)
 				}
 			})
 		}

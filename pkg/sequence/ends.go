@@ -46,7 +46,7 @@ func StepEnds(before, after *v1alpha1.SequentialJobStatus) []End {
 		}
 		if !end.Completed {
 			reason, _, _ := strings.Cut(step.Message, ":")
-			end.Reason = known(reason)
+			end.Reason = limitReason(reason)
 		}
 		ends = append(ends, end)
 	}
@@ -64,7 +64,7 @@ func SequenceEnd(before, after *v1alpha1.SequentialJobStatus) (End, bool) {
 		Duration:  between(after.StartTime, after.CompletionTime),
 	}
 	if !end.Completed {
-		end.Reason = known(after.Progress.FailureReason)
+		end.Reason = limitReason(after.Progress.FailureReason)
 	}
 	return end, true
 }
@@ -79,7 +79,8 @@ func FailureReasons() []string {
 
 const otherReason = "Other"
 
-func known(reason string) string {
+// limitReason replaces a reason that somebody else gave to a Job: there may be any number of these.
+func limitReason(reason string) string {
 	if slices.Contains(FailureReasons(), reason) {
 		return reason
 	}

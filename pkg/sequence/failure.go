@@ -10,6 +10,9 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 )
 
 // maxDetail is the longest text, in bytes, that is taken over from a container or an API server into the status.
@@ -18,15 +21,86 @@ const maxDetail = 1024
 // maxNodeName is the longest name, in bytes, that a node can have.
 const maxNodeName = 253
 
-// describeFailure says more about a failed Job than its reason.
-func (p *planner) describeFailure(failed *batchv1.JobCondition) string {
-	switch {
-	case failed.Reason == batchv1.JobReasonDeadlineExceeded && p.sj.Spec.ActiveDeadlineSeconds != nil:
-		return p.describeTimeout()
-	case p.failureDetail != "":
-		return p.failureDetail
-	default:
-		return clean(failed.Message)
+// failure is why a step failed.
+type failure struct {
+	reason string
+	detail string
+	// outOfTime says that it was stopped for spec.activeDeadlineSeconds.
+	outOfTime bool
+}
+
+const (
+	// detailMissing stands in for what the pods could have told, had they been to be asked.
+	detailMissing = "its pods could not be asked yet"
+	endingMark    = " is ending: "
+)
+
+// describeFailure says more about a failed Job than its reason. It has its pods asked first, unless it is known already what they
+// say. A failure is recorded even if they cannot be asked.
+func (d *decider) describeFailure(index int, job *batchv1.Job, failed *batchv1.JobCondition) (failure, bool) {
+	why := failure{reason: conditionReason(failed.Reason)}
+	exceeded := failed.Reason == batchv1.JobReasonDeadlineExceeded
+	switch known := d.causeReported(index); {
+	case exceeded && d.sj.Spec.ActiveDeadlineSeconds != nil && d.isOwnDeadline(job):
+		why.outOfTime = true
+		why.detail = joinNonEmpty("; ", d.describeTimeout(), known)
+		return why, true
+	case exceeded && job.Spec.ActiveDeadlineSeconds != nil:
+		whose := "which its SequentialJob does not ask for"
+		if d.isOwnDeadline(job) {
+			whose = "which was lifted just as it was reached"
+		}
+		why.detail = joinNonEmpty("; ", fmt.Sprintf("Job %s was active for longer than its activeDeadlineSeconds (%d), %s",
+			job.Name, *job.Spec.ActiveDeadlineSeconds, whose), known)
+		return why, true
+	case known != "" && !strings.HasPrefix(known, beforeThat):
+		why.detail = known
+		return why, true
+	case !d.ask(Action{Request: ListJobPods, Job: job}):
+		return why, false
+	}
+	if _, refused := d.f.refusalOf(ListJobPods); refused {
+		d.tryAgain = true // to complete it
+		why.detail = joinNonEmpty("; ", clean(failed.Message), detailMissing)
+	} else if why.detail = FailureDetail(d.status.Steps[index].Name, d.f.JobPods); why.detail == "" {
+		why.detail = clean(failed.Message)
+	}
+	return why, true
+}
+
+// timeSinceEnd is for how long a step has been over.
+func (d *decider) timeSinceEnd(step *v1alpha1.StepStatus) time.Duration {
+	if step.CompletionTime == nil {
+		return 0
+	}
+	return max(0, d.now.Sub(step.CompletionTime.Time))
+}
+
+// completeFailure adds to a recorded failure what its pods say, if they could not be asked before.
+func (d *decider) completeFailure() {
+	index := len(d.status.Steps) - 1
+	if index < 0 || d.status.Steps[index].State != v1alpha1.StepFailed || !strings.HasSuffix(d.status.Steps[index].Message, detailMissing) {
+		return
+	}
+	step := &d.status.Steps[index]
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: d.sj.Namespace, Name: step.JobName, UID: step.JobUID}}
+	if !d.ask(Action{Request: ListJobPods, Job: job, Optional: true}) {
+		return
+	}
+	if refusal, refused := d.f.refusalOf(ListJobPods); refused && refusal.Class != Denied {
+		d.lookAfter(min(max(startGrace, d.timeSinceEnd(step)/2), maxInspectInterval))
+		return
+	}
+	before := step.Message
+	reason, _, _ := strings.Cut(before, ":")
+	if detail := FailureDetail(step.Name, d.f.JobPods); detail != "" {
+		step.Message = reason + ": " + detail
+	} else {
+		step.Message = strings.TrimRight(strings.TrimSuffix(before, detailMissing), ":; ")
+	}
+	for i := range d.status.Conditions {
+		c := &d.status.Conditions[i]
+		c.Message = strings.ReplaceAll(c.Message, before, step.Message)
 	}
 }
 
@@ -121,7 +195,7 @@ func signalName(ended *corev1.ContainerStateTerminated) string {
 		1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL",
 		11: "SIGSEGV", 13: "SIGPIPE", 14: "SIGALRM", 15: "SIGTERM",
 	}
-	if name, known := names[signal]; known {
+	if name, ok := names[signal]; ok {
 		return name
 	}
 	return fmt.Sprintf("signal %d", signal)

@@ -128,31 +128,29 @@ func onNode(pod corev1.Pod, node string) corev1.Pod {
 	return pod
 }
 
-// failedAt2 returns a sequence whose second step has just failed, its Jobs, and the plan to record that.
-func failedAt2() (*v1alpha1.SequentialJob, []*batchv1.Job, sequence.Plan) {
+// failAt2 plays the turn in which the second step of three has failed with these pods.
+func failAt2(pods ...corev1.Pod) turn {
 	sj := nthRuns(1)
 	jobs := []*batchv1.Job{jobOf(sj, 1, failed)}
-	return sj, jobs, sequence.Next(sj, jobs, now)
+	out, _ := (&server{jobs: jobs, pods: pods}).play(sequence.Facts{Now: now, SequentialJob: sj, Jobs: jobs})
+	return out
 }
 
-func TestWithFailureDetail(t *testing.T) {
-	sj, jobs, plan := failedAt2()
-	if plan.Failed == nil || plan.Failed.Name != "etl-1" {
-		t.Fatalf("the plan names Job %v as failed, want etl-1", plan.Failed)
-	}
+func TestAFailureTellsWhatThePodsSay(t *testing.T) {
 	const line = `Job 1 (transform) failed: BackoffLimitExceeded: container "transform" exited with code 2: no such table`
-	detail := sequence.FailureDetail("transform", []corev1.Pod{pod(exited("transform", 2, "Error", "no such table\n", 1))})
-	got := plan.WithFailureDetail(sj, jobs, detail, now)
-
+	got := failAt2(pod(exited("transform", 2, "Error", "no such table\n", 1)))
 	for _, conditionType := range []string{"Failed", "Stalled", "Available", "Progressing"} {
 		if message := meta.FindStatusCondition(got.Status.Conditions, conditionType).Message; message != line {
 			t.Errorf("%s says %q, want %q", conditionType, message, line)
 		}
 	}
-	want := outcomeOf(plan)
-	want.Events = []string{"Warning JobFailed: " + line}
+	want := outcome{
+		Phase: v1alpha1.SequentialJobFailed, Reason: "BackoffLimitExceeded",
+		Steps:  []string{"etl-0 uid-job-0 Completed", "etl-1 uid-job-1 Failed"},
+		Events: []string{"Warning JobFailed: " + line},
+	}
 	if diff := cmp.Diff(want, outcomeOf(got)); diff != "" {
-		t.Errorf("it changed more than the message (-want +got):\n%s", diff)
+		t.Errorf("unexpected outcome (-want +got):\n%s", diff)
 	}
 	step := got.Status.Steps[1]
 	if want := `BackoffLimitExceeded: container "transform" exited with code 2: no such table`; step.Message != want {
@@ -166,42 +164,103 @@ func TestWithFailureDetail(t *testing.T) {
 	}
 }
 
-func TestWithFailureDetailThatAddsNothing(t *testing.T) {
-	sj, jobs, plan := failedAt2()
-	if diff := cmp.Diff(plan, plan.WithFailureDetail(sj, jobs, "", now)); diff != "" {
-		t.Errorf("no detail changed the plan:\n%s", diff)
-	}
-	running := sequence.Next(nthRuns(1), []*batchv1.Job{jobOf(sj, 1)}, created.Time)
-	if diff := cmp.Diff(running, running.WithFailureDetail(sj, jobs, "why", now)); diff != "" {
-		t.Errorf("a detail changed a plan without failure:\n%s", diff)
-	}
-	again := sequence.Next(withStatus(sj, plan.Status), []*batchv1.Job{jobOf(sj, 1, failed)}, now)
-	if again.Failed != nil {
-		t.Error("a failure that is recorded already is reported again")
+func TestAFailureWithoutPodsSaysWhatTheJobSays(t *testing.T) {
+	if got := failAt2().Status.Steps[1].Message; got != backoff {
+		t.Errorf("the step says %q, want %q", got, backoff)
 	}
 }
 
-func withStatus(sj *v1alpha1.SequentialJob, status v1alpha1.SequentialJobStatus) *v1alpha1.SequentialJob {
-	out := sj.DeepCopy()
-	out.Status = status
-	return out
+func TestAFailureIsToldOnce(t *testing.T) {
+	s := tell(t, "extract").work().end("etl-0", failed)
+	s.told = nil
+	if s.work().wantEvents(); len(s.last.Requests) > 0 {
+		t.Errorf("a failure that is recorded is asked about again: %q", s.last.Requests)
+	}
+}
+
+// A failure is recorded at once, even if its pods cannot be asked. What they say is added once they can be.
+func TestAFailureWaitsForNobody(t *testing.T) {
+	unavailable := func(a sequence.Action) sequence.Refusal {
+		if a.Request == sequence.ListJobPods {
+			return sequence.Refusal{Class: sequence.Unavailable, Message: "busy"}
+		}
+		return sequence.Refusal{}
+	}
+	const exit2 = `container "extract" exited with code 2: no such table`
+	const first = "BackoffLimitExceeded: Job has reached the backoff limit; its pods could not be asked yet"
+	for name, tc := range map[string]struct {
+		end         jobOption
+		pods        []corev1.Pod
+		first, then string
+	}{
+		"and the pods tell":        {failed, []corev1.Pod{pod(exited("extract", 2, "Error", "no such table", 1))}, first, "BackoffLimitExceeded: " + exit2},
+		"and they are gone":        {failed, nil, first, backoff},
+		"and the Job says nothing": {withCondition(batchv1.JobFailed, "True", "PodFailurePolicy", ""), nil, "PodFailurePolicy: its pods could not be asked yet", "PodFailurePolicy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := tell(t, "extract").work()
+			s.told, s.pods, s.refuse = nil, tc.pods, unavailable
+			s.end("etl-0", tc.end)
+			reason, _, _ := strings.Cut(tc.first, ":")
+			s.want("Failed", "False "+reason+": Job 0 (extract) failed: "+tc.first).wantEvents("JobFailed: Job 0 (extract) failed: " + tc.first)
+			if s.last.Last.LookAgain == 0 {
+				t.Errorf("the pods are not asked again: %+v", s.last.Last)
+			}
+			s.refuse = nil
+			s.work().want("Failed", "False "+reason+": Job 0 (extract) failed: "+tc.then).wantEvents()
+			if got := s.sj.Status.Steps[0].Message; got != tc.then {
+				t.Errorf("the step says %q, want %q", got, tc.then)
+			}
+			if s.work(); len(s.last.Requests) > 0 || s.last.Last.TryAgain {
+				t.Errorf("they are asked once more: %q", s.last.Requests)
+			}
+		})
+	}
+}
+
+func TestADeadlineKeepsTheCauseThatWasKnown(t *testing.T) {
+	const cause = "before that: Job 0 (extract) has no running pod: Unschedulable: no node"
+	for name, tc := range map[string]struct {
+		seconds *int64 // of the sequence
+		policy  *int64 // of somebody who changed the Job
+		event   string
+		detail  string
+	}{
+		"of the sequence": {new(int64(600)), nil, "DeadlineExceeded",
+			"the sequence was active for longer than its activeDeadlineSeconds (600); " + cause},
+		"of somebody else": {nil, new(int64(60)), "JobFailed",
+			"Job etl-0 was active for longer than its activeDeadlineSeconds (60), which its SequentialJob does not ask for; " + cause},
+		"of nobody who can be found": {nil, nil, "JobFailed", "Job was active longer than specified deadline"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := tell(t, "extract")
+			s.sj.Spec.ActiveDeadlineSeconds = tc.seconds
+			s.work()
+			if tc.policy != nil {
+				s.job("etl-0").Spec.ActiveDeadlineSeconds = tc.policy
+			}
+			s.stuck(unschedulable("no node"))
+			s.told, s.pods = nil, nil
+			message := "Job 0 (extract) failed: DeadlineExceeded: " + tc.detail
+			s.end("etl-0", outOfTime).want("Failed", "False DeadlineExceeded: "+message).wantEvents(tc.event + ": " + message)
+		})
+	}
 }
 
 func TestFailureTextIsBounded(t *testing.T) {
-	sj, jobs, plan := failedAt2()
 	long := strings.Repeat("größe ", 1000)
-	for name, pods := range map[string][]corev1.Pod{
-		"termination message": {pod(exited("transform", 2, "Error", long, 1))},
-		"pod message": func() []corev1.Pod {
-			p := pod()
-			p.Status.Reason, p.Status.Message = "Evicted", long
-			return []corev1.Pod{p}
-		}(),
+	evicted := pod()
+	evicted.Status.Reason, evicted.Status.Message = "Evicted", long
+	for name, pod := range map[string]corev1.Pod{
+		"termination message":        pod(exited("transform", 2, "Error", long, 1)),
+		"pod message":                evicted,
+		"termination message, node":  onNode(pod(exited("transform", 2, "Error", long, 1)), strings.Repeat("n", 253)),
+		"the node's name is not one": onNode(pod(exited("transform", 2, "Error", long, 1)), strings.Repeat("n", 9999)),
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := plan.WithFailureDetail(sj, jobs, sequence.FailureDetail("transform", pods), now)
+			got := failAt2(pod)
 			message, limit := got.Status.Steps[1].Message, len("BackoffLimitExceeded: ")+1024
-			if len(message) > limit || len(message) < limit-3 || !utf8.ValidString(message) || !strings.HasSuffix(message, "...") {
+			if len(message) > limit || len(message) < limit-3 || !utf8.ValidString(message) || !strings.Contains(message, "...") {
 				t.Errorf("the step's message has %d bytes, limit %d: %q", len(message), limit, message)
 			}
 			if event := got.Events[0].Message; len(event) > 1024 || !utf8.ValidString(event) {

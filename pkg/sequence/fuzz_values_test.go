@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -75,7 +76,7 @@ func (d *dice) time() metav1.Time {
 }
 
 func (d *dice) clock() time.Time {
-	return oneOf(d, now, now.Add(-2*time.Hour), now.Add(time.Hour), now.AddDate(290, 0, 0), now.AddDate(-500, 0, 0), time.Time{}, time.Unix(0, 0))
+	return oneOf(d, now, now.Add(-2*time.Hour), now.Add(time.Hour), now.AddDate(290, 0, 0), now.AddDate(-500, 0, 0), time.Time{}.Add(time.Second), time.Unix(0, 0))
 }
 
 func (d *dice) labels() map[string]string {
@@ -128,6 +129,13 @@ func (d *dice) status(sj *v1alpha1.SequentialJob) v1alpha1.SequentialJobStatus {
 		}),
 		StartTime: maybe(d, d.time), CompletionTime: maybe(d, d.time), ActiveSince: maybe(d, d.time), ActiveSeconds: d.int64(),
 		Conditions: several(d, 7, func(int) metav1.Condition { return d.condition() }),
+		SpecCheck: maybe(d, func() v1alpha1.SpecCheck {
+			return v1alpha1.SpecCheck{Generation: oneOf(d, 1, 2, d.int64()),
+				Result: oneOf[v1alpha1.SpecCheckResult](d, "Accepted", "Refused", "Unknown", "Forged"), Message: d.text()}
+		}),
+		FailedWith: maybe(d, func() v1alpha1.FailedWith {
+			return v1alpha1.FailedWith{StepsHash: d.text(), Retries: d.int32(), ActiveDeadlineSeconds: maybe(d, d.int64)}
+		}),
 	}
 }
 
@@ -145,11 +153,16 @@ func (d *dice) sequence() *v1alpha1.SequentialJob {
 	sj.Spec.TTLSecondsAfterFinished, sj.Spec.BackoffLimit = maybe(d, d.int32), maybe(d, d.int32)
 	sj.Spec.Template.Labels, sj.Spec.Template.Annotations = d.labels(), d.labels()
 	sj.Status = d.status(sj)
+	sj.Finalizers = d.finalizers()
 	if d.below(8) == 1 {
 		sj.DeletionTimestamp = new(d.time())
-		sj.Finalizers = oneOf(d, nil, []string{v1alpha1.CleanupFinalizer}, []string{metav1.FinalizerOrphanDependents})
 	}
 	return sj
+}
+
+func (d *dice) finalizers() []string {
+	return oneOf(d, []string{v1alpha1.CleanupFinalizer}, nil, []string{metav1.FinalizerOrphanDependents},
+		[]string{metav1.FinalizerOrphanDependents, v1alpha1.CleanupFinalizer})
 }
 
 // job returns any Job, mostly one that has something to do with a step.
@@ -166,7 +179,13 @@ func (d *dice) job(sj *v1alpha1.SequentialJob, i int) *batchv1.Job {
 	job.Status.StartTime, job.Status.CompletionTime = maybe(d, d.time), maybe(d, d.time)
 	job.Status.Ready, job.Status.Active = maybe(d, d.int32), d.int32()
 	job.DeletionTimestamp = maybe(d, d.time)
-	job.Annotations = oneOf(d, nil, map[string]string{v1alpha1.SuspendedByAnnotation: v1alpha1.ControllerName}, d.labels())
+	job.Status.Succeeded, job.Status.Failed, job.Status.Terminating = oneOf(d, 0, 0, d.int32()), d.int32(), maybe(d, d.int32)
+	job.Annotations = oneOf(d, nil, job.Annotations, map[string]string{v1alpha1.SuspendedByAnnotation: v1alpha1.ControllerName}, d.labels())
+	for _, key := range []string{v1alpha1.DeadlineAnnotation, v1alpha1.ForeignDeadlineAnnotation} {
+		if job.Annotations != nil && d.below(3) == 1 {
+			job.Annotations[key] = oneOf(d, strconv.FormatInt(d.int64(), 10), "forged")
+		}
+	}
 	switch d.below(10) {
 	case 1:
 		job.OwnerReferences = nil
@@ -187,6 +206,21 @@ func (d *dice) job(sj *v1alpha1.SequentialJob, i int) *batchv1.Job {
 		}
 	})
 	return job
+}
+
+// refusal returns any refusal, mostly none.
+func (d *dice) refusal() sequence.Refusal {
+	if d.below(4) != 1 {
+		return sequence.Refusal{}
+	}
+	out := sequence.Refusal{Class: oneOf(d, classes...), Message: d.text()}
+	if out.Class == sequence.Invalid || out.Class == sequence.TooLarge {
+		out.Causes = append(several(d, 3, func(i int) metav1.StatusCause {
+			return metav1.StatusCause{Message: d.text(), Field: oneOf(d, "spec.backoffLimit", "spec.template.labels", d.text(),
+				fmt.Sprintf("spec.template.spec.containers[%d].image", i), "spec.template.spec.containers[999999999999999999999]")}
+		}), metav1.StatusCause{Message: d.text()})
+	}
+	return out
 }
 
 // jobs returns any Jobs with names of their own, as an API server has them.

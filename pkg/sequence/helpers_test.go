@@ -2,6 +2,7 @@ package sequence_test
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -31,10 +32,11 @@ func newSequence(steps ...string) *v1alpha1.SequentialJob {
 	return sj
 }
 
-// ranUntil returns a sequence of three steps whose status was stored when its Jobs were these.
+// ranUntil returns a sequence of three steps as it was stored when its Jobs were these.
 func ranUntil(jobs func(*v1alpha1.SequentialJob) []*batchv1.Job) *v1alpha1.SequentialJob {
 	sj := newSequence("extract", "transform", "load")
-	sj.Status = sequence.Next(sj, jobs(sj), now.Add(-30*time.Minute)).Status
+	sj.Finalizers = []string{v1alpha1.CleanupFinalizer}
+	sj.Status = turnOf(sj, jobs(sj), now.Add(-30*time.Minute)).Status
 	return sj
 }
 
@@ -49,7 +51,7 @@ func upTo(sj *v1alpha1.SequentialJob, index int) []*batchv1.Job {
 	for i := range index {
 		jobs = append(jobs, jobOf(sj, i, complete))
 	}
-	return append(jobs, jobOf(sj, index))
+	return append(jobs, jobOf(sj, index, running))
 }
 
 type jobOption func(*batchv1.Job)
@@ -71,6 +73,11 @@ func withCondition(conditionType batchv1.JobConditionType, status corev1.Conditi
 			Type: conditionType, Status: status, Reason: reason, Message: message, LastTransitionTime: ended,
 		})
 	}
+}
+
+// running is what is known of a Job whose pod is ready.
+func running(job *batchv1.Job) {
+	job.Status.StartTime, job.Status.Active, job.Status.Ready = created.DeepCopy(), 1, new(int32(1))
 }
 
 func complete(job *batchv1.Job) {
@@ -96,7 +103,146 @@ func terminating(job *batchv1.Job) {
 	job.DeletionTimestamp = new(metav1.NewTime(now))
 }
 
-// outcome is what a plan comes to, short enough to be compared and read.
+// turn is what a whole turn comes to if the API server does all that it is asked.
+type turn struct {
+	Create *batchv1.Job
+	Change *sequence.JobChange
+	Delete []string
+	// Status is what is stored in the end, and Events are what was told with it.
+	Status v1alpha1.SequentialJobStatus
+	// Finalizer says whether the SequentialJob has the clean-up finalizer then.
+	Finalizer bool
+	Events    []sequence.Event
+	// Requests are all that were sent, in order.
+	Requests []string
+	// Last is the end of the turn.
+	Last sequence.Action
+}
+
+// server is an API server that holds these objects and does what it is asked.
+type server struct {
+	jobs   []*batchv1.Job
+	pods   []corev1.Pod
+	events []corev1.Event
+	// refuse answers a request by a refusal, or lets it pass.
+	refuse func(sequence.Action) sequence.Refusal
+}
+
+// answer does what an action asks for.
+func (s *server) answer(f *sequence.Facts, a sequence.Action) sequence.Answer {
+	if s.refuse != nil {
+		if refusal := s.refuse(a); refusal.Class != "" {
+			return sequence.Answer{Refusal: refusal}
+		}
+	}
+	answer := sequence.Answer{SequentialJob: f.SequentialJob.DeepCopy(), Pods: s.pods, Events: s.events}
+	switch a.Request {
+	case sequence.ReadJob:
+		answer.Job = s.job(a.Name)
+	case sequence.CreateJob:
+		if s.job(a.Job.Name) != nil {
+			return sequence.Answer{Refusal: sequence.Refusal{Class: sequence.NameTaken}}
+		}
+		answer.Job = a.Job.DeepCopy()
+		answer.Job.UID = types.UID("uid-" + a.Job.Name)
+		answer.Job.CreationTimestamp = metav1.NewTime(f.Now)
+		s.jobs = append(s.jobs, answer.Job)
+	case sequence.ChangeJob:
+		answer.Job = changed(a.Change)
+		for i := range s.jobs {
+			if s.jobs[i].Name == answer.Job.Name {
+				s.jobs[i] = answer.Job
+			}
+		}
+	case sequence.StoreStatus:
+		answer.SequentialJob.Status = *a.Status.DeepCopy()
+	case sequence.AddFinalizer:
+		answer.SequentialJob.Finalizers = append(answer.SequentialJob.Finalizers, v1alpha1.CleanupFinalizer)
+	case sequence.RemoveFinalizer:
+		answer.SequentialJob.Finalizers = slices.DeleteFunc(answer.SequentialJob.Finalizers,
+			func(f string) bool { return f == v1alpha1.CleanupFinalizer })
+	case sequence.DeleteSequentialJob:
+		answer.SequentialJob = nil
+	default:
+	}
+	return answer
+}
+
+func (s *server) job(name string) *batchv1.Job {
+	for _, job := range s.jobs {
+		if job.Name == name {
+			return job
+		}
+	}
+	return nil
+}
+
+// changed returns a Job as the API server stores it after a change.
+func changed(change *sequence.JobChange) *batchv1.Job {
+	job := change.Job.DeepCopy()
+	if change.Suspend != nil {
+		job.Spec.Suspend = new(*change.Suspend)
+		job.Status.StartTime = nil // the deadline counts anew once it is resumed
+	}
+	if change.ActiveDeadlineSeconds != nil {
+		job.Spec.ActiveDeadlineSeconds = *change.ActiveDeadlineSeconds
+	}
+	for key, value := range change.Annotations {
+		if value == nil {
+			delete(job.Annotations, key)
+		} else {
+			metav1.SetMetaDataAnnotation(&job.ObjectMeta, key, *value)
+		}
+	}
+	for key, value := range change.Labels {
+		metav1.SetMetaDataLabel(&job.ObjectMeta, key, value)
+	}
+	if change.OwnerReferences != nil {
+		job.OwnerReferences = change.OwnerReferences
+	}
+	return job
+}
+
+// play plays a turn to its end, and returns it with the SequentialJob as it is then.
+func (s *server) play(facts sequence.Facts) (turn, *v1alpha1.SequentialJob) {
+	const most = 200
+	var out turn
+	for range most {
+		a := sequence.Next(facts)
+		if out.Last = a; a.Request == sequence.EndTurn {
+			if facts.SequentialJob != nil {
+				out.Status = facts.SequentialJob.Status
+				out.Finalizer = slices.Contains(facts.SequentialJob.Finalizers, v1alpha1.CleanupFinalizer)
+			}
+			out.Events = append(out.Events, a.Events...)
+			return out, facts.SequentialJob
+		}
+		out.Requests = append(out.Requests, string(a.Request))
+		answer := s.answer(&facts, a)
+		if answer.Refusal.Class == "" {
+			out.Events = append(out.Events, a.Events...)
+			switch a.Request {
+			case sequence.CreateJob:
+				out.Create = a.Job
+			case sequence.ChangeJob:
+				out.Change = a.Change
+			case sequence.DeleteJob:
+				out.Delete = append(out.Delete, a.Job.Name)
+			default:
+			}
+		}
+		facts = facts.With(a, answer)
+	}
+	panic(fmt.Sprintf("a turn without end: %q", out.Requests))
+}
+
+// turnOf is the turn in which the API server, and the cache, hold these Jobs.
+func turnOf(sj *v1alpha1.SequentialJob, jobs []*batchv1.Job, at time.Time) turn {
+	out, _ := (&server{jobs: slices.Clone(jobs)}).play(sequence.Facts{Now: at, SequentialJob: sj, Jobs: jobs})
+	return out
+}
+
+// outcome is what a turn comes to, short enough to be compared and read.
 type outcome struct {
 	Create    string
 	Delete    []string
@@ -107,21 +253,18 @@ type outcome struct {
 	Events    []string
 }
 
-func outcomeOf(plan sequence.Plan) outcome {
-	out := outcome{Finalizer: plan.Finalizer, Phase: plan.Status.Phase}
-	if plan.Create != nil {
-		out.Create = plan.Create.Name
+func outcomeOf(turn turn) outcome {
+	out := outcome{Phase: turn.Status.Phase, Delete: turn.Delete, Finalizer: turn.Finalizer}
+	if turn.Create != nil {
+		out.Create = turn.Create.Name
 	}
-	for _, job := range plan.Delete {
-		out.Delete = append(out.Delete, job.Name)
-	}
-	if c := meta.FindStatusCondition(plan.Status.Conditions, v1alpha1.ConditionProgressing); c != nil {
+	if c := meta.FindStatusCondition(turn.Status.Conditions, v1alpha1.ConditionProgressing); c != nil {
 		out.Reason = c.Reason
 	}
-	for _, step := range plan.Status.Steps {
+	for _, step := range turn.Status.Steps {
 		out.Steps = append(out.Steps, fmt.Sprintf("%s %s %s", step.JobName, step.JobUID, step.State))
 	}
-	for _, event := range plan.Events {
+	for _, event := range turn.Events {
 		out.Events = append(out.Events, fmt.Sprintf("%s %s: %s", event.Type, event.Reason, event.Message))
 	}
 	return out

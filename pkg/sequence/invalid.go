@@ -14,20 +14,20 @@ import (
 
 var containerPath = regexp.MustCompile(`^spec\.template\.spec\.containers\[(\d+)\]`)
 
-// SuspectSteps returns the indices of the steps that the causes of a refused NewCheckJob name, in order; all steps if
-// some cause names none, because any step's Job may then be at fault.
-func SuspectSteps(sj *v1alpha1.SequentialJob, causes []metav1.StatusCause) []int {
+// SuspectSteps returns the indices of the steps that the causes of a refused NewCheckJob name, in order; all steps from the first
+// that it held if some cause names none, because any step's Job may then be at fault.
+func SuspectSteps(sj *v1alpha1.SequentialJob, first int, causes []metav1.StatusCause) []int {
 	var suspects []int
 	for _, cause := range causes {
 		index, ok := containerIndex(cause.Field)
-		if !ok || index >= len(sj.Spec.Containers) {
+		if index += first; !ok || index >= len(sj.Spec.Containers) {
 			suspects = nil
 			break
 		}
 		suspects = append(suspects, index)
 	}
 	if len(suspects) == 0 {
-		for i := range sj.Spec.Containers {
+		for i := first; i < len(sj.Spec.Containers); i++ {
 			suspects = append(suspects, i)
 		}
 	}

@@ -1,17 +1,23 @@
 package sequence_test
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 	"github.com/example/sequential-job-operator/pkg/sequence"
 )
+
+// invalidSpec begins both the reason and the message of what is invalid.
+const invalidSpec = "InvalidSpec: "
 
 func causes(fields ...string) []metav1.StatusCause {
 	var out []metav1.StatusCause
@@ -23,24 +29,28 @@ func causes(fields ...string) []metav1.StatusCause {
 
 func TestSuspectSteps(t *testing.T) {
 	for name, tc := range map[string]struct {
+		first  int
 		causes []metav1.StatusCause
 		want   []int
 	}{
-		"one step":                           {causes("spec.template.spec.containers[1].image"), []int{1}},
-		"the container itself":               {causes("spec.template.spec.containers[2]"), []int{2}},
-		"several steps, in order, each once": {causes("spec.template.spec.containers[2].image", "spec.template.spec.containers[0].name", "spec.template.spec.containers[2].name"), []int{0, 2}},
-		"no cause":                           {nil, []int{0, 1, 2}},
-		"a cause that names no step":         {causes("spec.template.spec.restartPolicy"), []int{0, 1, 2}},
+		"one step":                           {0, causes("spec.template.spec.containers[1].image"), []int{1}},
+		"the container itself":               {0, causes("spec.template.spec.containers[2]"), []int{2}},
+		"several steps, in order, each once": {0, causes("spec.template.spec.containers[2].image", "spec.template.spec.containers[0].name", "spec.template.spec.containers[2].name"), []int{0, 2}},
+		"no cause":                           {0, nil, []int{0, 1, 2}},
+		"a cause that names no step":         {0, causes("spec.template.spec.restartPolicy"), []int{0, 1, 2}},
 		"one that does and one that does not": {
-			causes("spec.template.spec.containers[1].image", "spec.template.labels"), []int{0, 1, 2},
+			0, causes("spec.template.spec.containers[1].image", "spec.template.labels"), []int{0, 1, 2},
 		},
-		"an init container is no step":  {causes("spec.template.spec.initContainers[1].image"), []int{0, 1, 2}},
-		"a step that there is not":      {causes("spec.template.spec.containers[3].image"), []int{0, 1, 2}},
-		"an index that is not a number": {causes("spec.template.spec.containers[x].image"), []int{0, 1, 2}},
-		"an index beyond all numbers":   {causes("spec.template.spec.containers[99999999999999999999].image"), []int{0, 1, 2}},
+		"an init container is no step":                {0, causes("spec.template.spec.initContainers[1].image"), []int{0, 1, 2}},
+		"a step that there is not":                    {0, causes("spec.template.spec.containers[3].image"), []int{0, 1, 2}},
+		"an index that is not a number":               {0, causes("spec.template.spec.containers[x].image"), []int{0, 1, 2}},
+		"an index beyond all numbers":                 {0, causes("spec.template.spec.containers[99999999999999999999].image"), []int{0, 1, 2}},
+		"counted from the first that was asked about": {1, causes("spec.template.spec.containers[1].image"), []int{2}},
+		"all from there on":                           {1, causes("spec.template.labels"), []int{1, 2}},
+		"a step after the last":                       {1, causes("spec.template.spec.containers[2].image"), []int{1, 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, sequence.SuspectSteps(newSequence("a", "b", "c"), tc.causes)); diff != "" {
+			if diff := cmp.Diff(tc.want, sequence.SuspectSteps(newSequence("a", "b", "c"), tc.first, tc.causes)); diff != "" {
 				t.Errorf("unexpected steps (-want +got):\n%s", diff)
 			}
 		})
@@ -74,86 +84,145 @@ func TestDescribeInvalid(t *testing.T) {
 	}
 }
 
-func TestBlocked(t *testing.T) {
-	sj := nthRuns(0)
-	done := []*batchv1.Job{jobOf(sj, 0, complete)}
-	block := func(reason, message string) outcome {
-		plan := sequence.Next(sj, done, now).Blocked(sj, reason, message, metav1.NewTime(now))
-		sj.Status = plan.Status
-		return outcomeOf(plan)
+// invalidStep refuses the dry runs of all steps, and of the one at index alone, because of a field of its container. It is for a
+// sequence of which no step has started.
+func invalidStep(index int, field, message string) func(sequence.Action) sequence.Refusal {
+	return func(a sequence.Action) sequence.Refusal {
+		at := 0
+		switch {
+		case a.Request != sequence.CheckSteps:
+			return sequence.Refusal{}
+		case a.Step == sequence.AllSteps:
+			at = index
+		case a.Step != index:
+			return sequence.Refusal{}
+		}
+		return sequence.Refusal{Class: sequence.Invalid, Message: message, Causes: []metav1.StatusCause{{
+			Type: metav1.CauseTypeFieldValueInvalid, Field: fmt.Sprintf("spec.template.spec.containers[%d].%s", at, field), Message: message,
+		}}}
 	}
+}
+
+func denyCreate(message string) func(sequence.Action) sequence.Refusal {
+	return func(a sequence.Action) sequence.Refusal {
+		if a.Request != sequence.CreateJob {
+			return sequence.Refusal{}
+		}
+		return sequence.Refusal{Class: sequence.Denied, Message: message}
+	}
+}
+
+func TestWhatKeepsAStepFromStartingIsToldOnceForEachReason(t *testing.T) {
+	sj := nthRuns(0)
+	step := func(refuse func(sequence.Action) sequence.Refusal, jobs ...*batchv1.Job) outcome {
+		turn, after := (&server{jobs: jobs, refuse: refuse}).play(sequence.Facts{Now: now, SequentialJob: sj, Jobs: jobs[:1]})
+		sj = after
+		return outcomeOf(turn)
+	}
+	first, other := jobOf(sj, 0, complete), jobOf(sj, 1, func(job *batchv1.Job) { job.OwnerReferences = nil })
+	const taken = "Job etl-1 exists already and belongs to somebody else: step 1 (transform) starts once that Job is deleted"
 	want := outcome{
 		Finalizer: true, Phase: v1alpha1.SequentialJobRunning, Reason: "JobNameConflict",
-		Steps: []string{"etl-0 uid-job-0 Completed"},
-		Events: []string{
-			"Normal JobCompleted: Job 0 completed successfully",
-			"Warning JobNameConflict: Job etl-1 is taken",
-		},
+		Steps:  []string{"etl-0 uid-job-0 Completed"},
+		Events: []string{"Normal JobCompleted: Job 0 completed successfully", "Warning JobNameConflict: " + taken},
 	}
-	if diff := cmp.Diff(want, block("JobNameConflict", "Job etl-1\nis taken")); diff != "" {
+	if diff := cmp.Diff(want, step(nil, first, other)); diff != "" {
 		t.Errorf("what went before is not recorded with it (-want +got):\n%s", diff)
 	}
+	other.OwnerReferences = []metav1.OwnerReference{{Kind: "CronJob", Name: "nightly", Controller: new(true)}}
 	want.Events = nil
-	if diff := cmp.Diff(want, block("JobNameConflict", "Job etl-1 is taken by another now")); diff != "" {
+	if diff := cmp.Diff(want, step(nil, first, other)); diff != "" {
 		t.Errorf("the same reason is told again (-want +got):\n%s", diff)
 	}
-	if got := conditions(&sj.Status)["Progressing"]; got != "True JobNameConflict: Job etl-1 is taken by another now" {
+	if got := conditions(&sj.Status)["Progressing"]; !strings.Contains(got, "belongs to CronJob nightly") {
 		t.Errorf("the condition is not up to date: %q", got)
 	}
-	want.Reason, want.Events = "JobCreateFailed", []string{"Warning JobCreateFailed: quota"}
-	if diff := cmp.Diff(want, block("JobCreateFailed", "quota")); diff != "" {
+	want.Reason = "JobCreateFailed"
+	want.Events = []string{"Warning JobCreateFailed: Job etl-1 of step 1 cannot be created, trying again: quota of Jobs"}
+	if diff := cmp.Diff(want, step(denyCreate("quota\nof Jobs"), first)); diff != "" {
 		t.Errorf("another reason is not told (-want +got):\n%s", diff)
 	}
-
 	// Once the way is free it goes on.
-	plan := sequence.Next(sj, upTo(sj, 1), now)
-	if got := conditions(&plan.Status)["Progressing"]; got != "True JobStarted: Started job 1" {
-		t.Errorf("after the block: %q", got)
+	want = outcome{
+		Create: "etl-1", Finalizer: true, Phase: v1alpha1.SequentialJobRunning, Reason: "JobStarted",
+		Steps:  []string{"etl-0 uid-job-0 Completed", "etl-1 uid-etl-1 Running"},
+		Events: []string{"Normal JobStarted: Started job 1"},
+	}
+	if diff := cmp.Diff(want, step(nil, first)); diff != "" {
+		t.Errorf("after the block (-want +got):\n%s", diff)
 	}
 }
 
-func TestBlockedBeforeTheFirstStepIsPending(t *testing.T) {
-	sj := newSequence("extract")
-	plan := sequence.Next(sj, nil, now).Blocked(sj, "JobCreateFailed", strings.Repeat("x", 5000), metav1.NewTime(now))
-	if plan.Status.Phase != v1alpha1.SequentialJobPending || plan.Create != nil || plan.Status.StartTime != nil {
-		t.Errorf("phase %s, create %v, started %v", plan.Status.Phase, plan.Create, plan.Status.StartTime)
+func TestWhatIsBlockedBeforeTheFirstStepIsPending(t *testing.T) {
+	s := tell(t, "extract")
+	s.refuse = denyCreate(strings.Repeat("x", 5000))
+	s.work().wantJobs()
+	if s.sj.Status.Phase != v1alpha1.SequentialJobPending || s.sj.Status.StartTime != nil || !s.last.Last.TryAgain {
+		t.Errorf("phase %s, started %v, tried again: %v", s.sj.Status.Phase, s.sj.Status.StartTime, s.last.Last.TryAgain)
 	}
-	if n := len(plan.Events[0].Message); n != 1024 {
-		t.Errorf("the event has %d bytes, want 1024", n)
+	if n := len(s.told[0]) - len("JobCreateFailed: "); n != 1024 || len(s.told) != 1 {
+		t.Errorf("%d events, the first has %d bytes, want 1024", len(s.told), n)
 	}
-	again := sequence.Next(withStatus(sj, plan.Status), nil, now.Add(time.Hour))
-	if diff := cmp.Diff(plan.Status, again.Status); diff != "" || again.Create == nil {
-		t.Errorf("a blocked step is not tried again as it was:\n%s", diff)
+	status := s.sj.Status.DeepCopy()
+	s.told = nil
+	s.after(time.Hour).work().wantEvents()
+	if diff := cmp.Diff(status, &s.sj.Status); diff != "" || !slices.Contains(s.last.Requests, "create Job") {
+		t.Errorf("a blocked step is not tried again as it was: %q\n%s", s.last.Requests, diff)
 	}
+	s.refuse = nil
+	s.work().wantJobs("etl-0").want("Running", "True JobStarted: Started job 0")
 }
 
-func TestWaitingTellsNoEvent(t *testing.T) {
-	sj := newSequence("extract")
-	plan := sequence.Next(sj, nil, now).Waiting(sj, "JobNameConflict", "being removed", metav1.NewTime(now))
-	want := outcome{Finalizer: true, Phase: v1alpha1.SequentialJobPending, Reason: "JobNameConflict"}
-	if diff := cmp.Diff(want, outcomeOf(plan)); diff != "" {
-		t.Errorf("unexpected plan (-want +got):\n%s", diff)
-	}
-}
-
-func TestInvalid(t *testing.T) {
-	sj := newSequence("extract", "transform")
-	plan := sequence.Next(sj, nil, now).Invalid(sj, 1, "spec.containers[1].image:\nRequired value", metav1.NewTime(now))
-	want := outcome{
-		Phase: v1alpha1.SequentialJobFailed, Reason: "InvalidSpec",
-		Events: []string{"Warning JobCreateFailed: InvalidSpec: spec.containers[1].image: Required value"},
-	}
-	if diff := cmp.Diff(want, outcomeOf(plan)); diff != "" {
-		t.Errorf("unexpected plan (-want +got):\n%s", diff)
-	}
-	wantProgress := &v1alpha1.JobProgress{
+func TestAStepThatTheAPIServerRefusesFailsTheSequence(t *testing.T) {
+	s := tell(t, "extract", "transform")
+	s.refuse = invalidStep(1, "image", "Required\nvalue")
+	s.work().wantJobs().want("Failed", "False "+invalidSpec+invalidSpec+"spec.containers[1].image: Required value").
+		wantEvents("JobCreateFailed: InvalidSpec: spec.containers[1].image: Required value")
+	want := &v1alpha1.JobProgress{
 		CurrentIndex: 1, CurrentStep: "transform", Completions: "0/2",
 		FailedIndex: new(int32(1)), FailureReason: "InvalidSpec",
 	}
-	if diff := cmp.Diff(wantProgress, plan.Status.Progress); diff != "" {
+	if diff := cmp.Diff(want, s.sj.Status.Progress); diff != "" {
 		t.Errorf("unexpected progress (-want +got):\n%s", diff)
 	}
-	if !plan.Status.CompletionTime.Equal(new(metav1.NewTime(now))) {
-		t.Errorf("it ended at %v, want now", plan.Status.CompletionTime)
+	if !s.sj.Status.CompletionTime.Equal(new(metav1.NewTime(now))) {
+		t.Errorf("it ended at %v, want now", s.sj.Status.CompletionTime)
+	}
+}
+
+// What refuses a request may number its answers: that must not become a loop without a pause.
+func TestAStepThatIsKeptFromStartingIsTriedAgainLater(t *testing.T) {
+	n := 0
+	unavailable := func(request sequence.Request) func(sequence.Action) sequence.Refusal {
+		return func(a sequence.Action) sequence.Refusal {
+			n++
+			if a.Request != request {
+				return sequence.Refusal{}
+			}
+			return sequence.Refusal{Class: sequence.Unavailable, Message: fmt.Sprintf("try %d failed", n)}
+		}
+	}
+	retried := newSequence("extract")
+	retried.Spec.Retries = new(int32(1))
+	granted := turnOf(retried, []*batchv1.Job{jobOf(retried, 0, failed)}, now)
+	retried.Status = granted.Status
+	for name, tc := range map[string]struct {
+		sj  *v1alpha1.SequentialJob
+		api *server
+	}{
+		"the dry run is not answered": {newSequence("extract"), &server{refuse: unavailable(sequence.CheckSteps)}},
+		"the create is not answered":  {newSequence("extract"), &server{refuse: unavailable(sequence.CreateJob)}},
+		"the name is taken":           {newSequence("extract"), &server{jobs: jobs(0, ownedByAnother)(newSequence("extract"))}},
+		"pods of the last attempt":    {retried, &server{pods: []corev1.Pod{podIn(corev1.PodRunning)}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for range 3 {
+				turn, after := tc.api.play(sequence.Facts{Now: now, SequentialJob: tc.sj})
+				if !turn.Last.TryAgain || turn.Last.AtOnce {
+					t.Errorf("after %q it ends with %+v", turn.Requests, turn.Last)
+				}
+				tc.sj = after
+			}
+		})
 	}
 }

@@ -60,7 +60,8 @@ func (w *world) checkPhase(sj *v1alpha1.SequentialJob, status *v1alpha1.Sequenti
 	if mayFail := isFailed || granted(status) > startedAgain(status); state.Failed > 0 && !mayFail {
 		w.problem("phase %s with state %+v", status.Phase, state)
 	}
-	if isFailed && state.Failed != 1 && progress.FailureReason != v1alpha1.ReasonDeadlineExceeded {
+	neverStarted := progress.FailureReason == v1alpha1.ReasonDeadlineExceeded || progress.FailureReason == v1alpha1.ReasonInvalidSpec
+	if isFailed && state.Failed != 1 && !neverStarted {
 		w.problem("phase %s for %s with state %+v", status.Phase, progress.FailureReason, state)
 	}
 	if status.Phase == v1alpha1.SequentialJobCompleted && int(state.Succeeded) != len(sj.Spec.Containers) {

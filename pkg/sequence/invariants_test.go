@@ -30,8 +30,8 @@ func (w *world) checkCreate(seen *v1alpha1.SequentialJob, job *batchv1.Job) {
 	if sequence.Finished(&seen.Status) {
 		w.problem("Job %s is created after its sequence ended", job.Name)
 	}
-	for _, other := range controlled(w.jobs, seen.UID) {
-		if !hasEnded(other) {
+	for _, other := range w.createdFor(seen.UID) {
+		if !sequence.HasEnded(other) {
 			w.problem("Job %s is created while Job %s runs", job.Name, other.Name)
 		}
 	}
@@ -112,11 +112,11 @@ func (w *world) checkChange(job *batchv1.Job, change *sequence.JobChange) {
 	switch {
 	case !ours:
 		w.problem("Job %s is changed, and was never ours", job.Name)
-	case hasEnded(job):
+	case sequence.HasEnded(job):
 		w.problem("Job %s is changed after its end", job.Name)
-	case record.queued && !change.Suspend:
+	case record.queued && change.Suspend != nil && !*change.Suspend:
 		w.problem("Job %s is resumed, which a queue has suspended", job.Name)
-	case record.queued && change.SuspendedByUs:
+	case record.queued && change.Annotations[v1alpha1.SuspendedByAnnotation] != nil:
 		w.problem("Job %s is marked as suspended by us, and a queue did it", job.Name)
 	}
 }
@@ -154,8 +154,14 @@ func (w *world) checkStatus(sj *v1alpha1.SequentialJob, is *v1alpha1.SequentialJ
 func withoutGeneration(in *v1alpha1.SequentialJobStatus) *v1alpha1.SequentialJobStatus {
 	out := in.DeepCopy()
 	out.ObservedGeneration = 0
+	// What the pods say may be added later.
+	for i := range out.Steps {
+		if out.Steps[i].State == v1alpha1.StepFailed {
+			out.Steps[i].Message = ""
+		}
+	}
 	for i := range out.Conditions {
-		out.Conditions[i].ObservedGeneration = 0
+		out.Conditions[i].ObservedGeneration, out.Conditions[i].Message = 0, ""
 	}
 	return out
 }
@@ -207,7 +213,7 @@ func (w *world) checkTruth(status *v1alpha1.SequentialJobStatus) {
 				w.problem("step %d is recorded as complete, its Job was not", i)
 			}
 		case v1alpha1.StepFailed:
-			if exists && !hasEnded(job) {
+			if exists && !sequence.HasEnded(job) {
 				w.problem("step %d is recorded as failed while its Job runs", i)
 			}
 		case v1alpha1.StepRunning:
@@ -223,8 +229,8 @@ func (w *world) checkEnd(status *v1alpha1.SequentialJobStatus) {
 	if !sequence.Finished(status) {
 		return
 	}
-	for _, job := range controlled(w.jobs, w.sj.UID) {
-		if !hasEnded(job) {
+	for _, job := range w.createdFor(w.sj.UID) {
+		if !sequence.HasEnded(job) {
 			w.problem("the sequence ends while Job %s runs", job.Name)
 		}
 	}
@@ -236,9 +242,9 @@ func (w *world) check() {
 		return
 	}
 	running := ""
-	for _, job := range controlled(w.jobs, w.sj.UID) {
+	for _, job := range w.createdFor(w.sj.UID) {
 		switch {
-		case hasEnded(job):
+		case sequence.HasEnded(job):
 		case running != "":
 			w.problem("several Jobs run at once: %s and %s", running, job.Name)
 		default:
@@ -247,18 +253,18 @@ func (w *world) check() {
 	}
 }
 
-// publish notes the events of a plan whose status is stored. Each tells of a transition, and of each it is told once.
-func (w *world) publish(sj *v1alpha1.SequentialJob, plan *sequence.Plan) {
+// publish notes the events of an action whose status is stored. Each tells of a transition, and of each it is told once.
+func (w *world) publish(sj *v1alpha1.SequentialJob, a sequence.Action) {
 	if w.told == nil {
 		return
 	}
-	was, is, suspensions := sj.Status.Phase, plan.Status.Phase, 0
-	for _, event := range plan.Events {
+	was, is, suspensions := sj.Status.Phase, a.Status.Phase, 0
+	for _, event := range a.Events {
 		switch event.Reason {
 		case v1alpha1.ReasonJobStarted, v1alpha1.ReasonJobCompleted, v1alpha1.ReasonJobFailed, v1alpha1.ReasonCompleted,
 			v1alpha1.ReasonRetrying, v1alpha1.ReasonDeadlineExceeded:
 			// The same step can fail again, and the sequence be told to go on again.
-			key := fmt.Sprintf("%s/%d/%d/%s", sj.UID, granted(&plan.Status), startedAgain(&plan.Status), event.Message)
+			key := fmt.Sprintf("%s/%d/%d/%s", sj.UID, granted(a.Status), startedAgain(a.Status), event.Message)
 			if w.told[key]++; w.told[key] > 1 {
 				w.problem("the event %q was published %d times", event.Message, w.told[key])
 			}
@@ -275,7 +281,7 @@ func (w *world) publish(sj *v1alpha1.SequentialJob, plan *sequence.Plan) {
 		}
 	}
 	// It may be suspended a second time, by another, in the status that tells of a step's end.
-	entered, again := was != is && is == v1alpha1.SequentialJobSuspended, is == was && len(plan.Events) > 1
+	entered, again := was != is && is == v1alpha1.SequentialJobSuspended, is == was && len(a.Events) > 1
 	if (entered && suspensions != 1) || (!entered && !again && suspensions > 0) || suspensions > 1 {
 		w.problem("%d events of suspension with phase %s after %s", suspensions, is, was)
 	}

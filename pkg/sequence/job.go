@@ -38,18 +38,34 @@ func NewJob(sj *v1alpha1.SequentialJob, index int, retry int32) *batchv1.Job {
 	step := sj.Spec.Containers[index]
 	job := newJob(sj, []corev1.Container{step})
 	job.Name = JobName(sj, index, retry)
-	for _, labels := range []map[string]string{job.Labels, job.Spec.Template.Labels} {
-		labels[v1alpha1.StepIndexLabel] = strconv.Itoa(index)
-		labels[v1alpha1.StepNameLabel] = step.Name
-	}
+	maps.Copy(job.Labels, ownLabels(sj, index, step.Name))
+	maps.Copy(job.Spec.Template.Labels, ownLabels(sj, index, step.Name))
+	metav1.SetMetaDataAnnotation(&job.ObjectMeta, v1alpha1.GenerationAnnotation, strconv.FormatInt(sj.Generation, 10))
+	metav1.SetMetaDataAnnotation(&job.ObjectMeta, v1alpha1.StepHashAnnotation, hashSteps(&sj.Spec, index))
 	return job
 }
 
-// NewCheckJob returns a Job that holds the containers of all steps at once. It is never run: the API server's answer to
-// a dry run of it tells at the cost of one request whether the steps are valid. A refusal is no proof, because steps
+// ownLabels are the labels that tell whose Job it is.
+func ownLabels(sj *v1alpha1.SequentialJob, index int, step string) map[string]string {
+	return map[string]string{
+		v1alpha1.SequentialJobNameLabel: sj.Name,
+		v1alpha1.SequentialJobUIDLabel:  string(sj.UID),
+		v1alpha1.StepIndexLabel:         strconv.Itoa(index),
+		v1alpha1.StepNameLabel:          step,
+	}
+}
+
+func controllerRef(sj *v1alpha1.SequentialJob) *metav1.OwnerReference {
+	return metav1.NewControllerRef(sj, schema.GroupVersionKind{
+		Group: v1alpha1.GroupName, Version: v1alpha1.GroupVersion.Version, Kind: v1alpha1.SequentialJobKind,
+	})
+}
+
+// NewCheckJob returns a Job that holds the containers of all steps from the first on at once. It is never run: the API server's
+// answer to a dry run of it tells at the cost of one request whether the steps are valid. A refusal is no proof, because steps
 // that are valid each for itself may not fit one pod; NewStepCheckJob gives that.
-func NewCheckJob(sj *v1alpha1.SequentialJob) *batchv1.Job {
-	job := newJob(sj, sj.Spec.Containers)
+func NewCheckJob(sj *v1alpha1.SequentialJob, first int) *batchv1.Job {
+	job := newJob(sj, sj.Spec.Containers[first:])
 	job.GenerateName = sj.Name + "-"
 	return job
 }
@@ -80,16 +96,13 @@ func newJob(sj *v1alpha1.SequentialJob, containers []corev1.Container) *batchv1.
 	if spec.RestartPolicy == "" {
 		spec.RestartPolicy = corev1.RestartPolicyNever
 	}
+	dropUnused(&spec)
 	return &batchv1.Job{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace:   sj.Namespace,
-			Labels:      labels,
-			Annotations: annotations,
-			OwnerReferences: []metav1.OwnerReference{
-				*metav1.NewControllerRef(sj, schema.GroupVersionKind{
-					Group: v1alpha1.GroupName, Version: v1alpha1.GroupVersion.Version, Kind: v1alpha1.SequentialJobKind,
-				}),
-			},
+			Namespace:       sj.Namespace,
+			Labels:          labels,
+			Annotations:     annotations,
+			OwnerReferences: []metav1.OwnerReference{*controllerRef(sj)},
 		},
 		Spec: batchv1.JobSpec{
 			BackoffLimit:     copyOf(sj.Spec.BackoffLimit),
@@ -104,23 +117,48 @@ func newJob(sj *v1alpha1.SequentialJob, containers []corev1.Container) *batchv1.
 	}
 }
 
-// Conflict says why an existing Job that has the name of a step's Job cannot be that step's, and what to do about it.
+// dropUnused leaves out of a pod what is allocated for it alone and what none of its containers uses: a step that needs no device and no
+// disk does not wait for those of another step.
+func dropUnused(pod *corev1.PodSpec) {
+	claims, volumes := map[string]bool{}, map[string]bool{}
+	for _, container := range slices.Concat(pod.InitContainers, pod.Containers) {
+		for _, claim := range container.Resources.Claims {
+			claims[claim.Name] = true
+		}
+		for _, mount := range container.VolumeMounts {
+			volumes[mount.Name] = true
+		}
+		for _, device := range container.VolumeDevices {
+			volumes[device.Name] = true
+		}
+	}
+	pod.ResourceClaims = slices.DeleteFunc(pod.ResourceClaims, func(claim corev1.PodResourceClaim) bool { return !claims[claim.Name] })
+	pod.Volumes = slices.DeleteFunc(pod.Volumes, func(volume corev1.Volume) bool {
+		return !volumes[volume.Name] && volume.Ephemeral != nil
+	})
+}
+
+// describeConflict says why an existing Job that has the name of a step's Job cannot be that step's, and what to do about it.
 // It returns "" if it is that step's Job. Ownership is the UID of the controller reference, never a name or a label.
-func Conflict(sj *v1alpha1.SequentialJob, index int, job *batchv1.Job) string {
+func describeConflict(sj *v1alpha1.SequentialJob, index int, job *batchv1.Job) string {
 	if !metav1.IsControlledBy(job, sj) {
 		return fmt.Sprintf("Job %s exists already and belongs to %s: step %d (%s) starts once that Job is deleted",
 			job.Name, controllerOf(job), index, sj.Spec.Containers[index].Name)
 	}
-	if name := job.Labels[v1alpha1.StepNameLabel]; name != sj.Spec.Containers[index].Name {
+	name := job.Labels[v1alpha1.StepNameLabel]
+	if containers := job.Spec.Template.Spec.Containers; name == "" && len(containers) > 0 {
+		name = containers[0].Name // a policy may let no label of ours pass
+	}
+	if name != sj.Spec.Containers[index].Name {
 		return fmt.Sprintf("Job %s runs step %q, which was edited away just as it started: step %d (%s) starts once that Job is deleted",
 			job.Name, clean(name), index, sj.Spec.Containers[index].Name)
 	}
 	return ""
 }
 
-// LeftByPredecessor says whether a Job belongs to a former SequentialJob of the same name: the garbage collector removes
+// isLeftByPredecessor says whether a Job belongs to a former SequentialJob of the same name: the garbage collector removes
 // it, nobody has to do anything.
-func LeftByPredecessor(sj *v1alpha1.SequentialJob, job *batchv1.Job) bool {
+func isLeftByPredecessor(sj *v1alpha1.SequentialJob, job *batchv1.Job) bool {
 	owner := metav1.GetControllerOf(job)
 	return owner != nil && owner.Kind == v1alpha1.SequentialJobKind && owner.Name == sj.Name && owner.UID != sj.UID
 }

@@ -47,10 +47,12 @@ func TestNewJob(t *testing.T) {
 		"batch.example.com/step-index":         "1",
 		"batch.example.com/step-name":          "transform",
 	}
-	annotations := map[string]string{"note": "kept"}
+	sj := richSequence()
+	sj.Generation = 3
 	want := &batchv1.Job{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: "default", Name: "etl-1", Labels: labels, Annotations: annotations,
+			Namespace: "default", Name: "etl-1", Labels: labels,
+			Annotations: map[string]string{"note": "kept", "batch.example.com/generation": "3", "batch.example.com/step-hash": "148558e9300c1c87"},
 			OwnerReferences: []metav1.OwnerReference{{
 				APIVersion: "batch.example.com/v1alpha1", Kind: "SequentialJob", Name: "etl", UID: "uid-etl",
 				Controller: new(true), BlockOwnerDeletion: new(true),
@@ -60,7 +62,7 @@ func TestNewJob(t *testing.T) {
 			BackoffLimit:         new(int32(3)),
 			PodReplacementPolicy: new(batchv1.Failed),
 			Template: corev1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: annotations},
+				ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: map[string]string{"note": "kept"}},
 				Spec: corev1.PodSpec{
 					RestartPolicy:      corev1.RestartPolicyNever,
 					ServiceAccountName: "etl",
@@ -76,7 +78,7 @@ func TestNewJob(t *testing.T) {
 			},
 		},
 	}
-	if diff := cmp.Diff(want, sequence.NewJob(richSequence(), 1, 0)); diff != "" {
+	if diff := cmp.Diff(want, sequence.NewJob(sj, 1, 0)); diff != "" {
 		t.Errorf("unexpected Job (-want +got):\n%s", diff)
 	}
 }
@@ -181,22 +183,31 @@ func TestPodFailurePolicyOfAStep(t *testing.T) {
 func TestNewCheckJob(t *testing.T) {
 	sj := richSequence()
 	sj.Spec.PodFailurePolicy = policy("extract", "load", "unknown")
-	job := sequence.NewCheckJob(sj)
-	var names []string
-	for _, c := range job.Spec.Template.Spec.Containers {
-		names = append(names, c.Name)
-	}
-	if diff := cmp.Diff([]string{"extract", "transform", "load"}, names); diff != "" {
-		t.Errorf("unexpected containers (-want +got):\n%s", diff)
-	}
-	if job.Name != "" || job.GenerateName != "etl-" {
-		t.Errorf("name %q, generateName %q: want a name that cannot clash", job.Name, job.GenerateName)
-	}
-	if diff := cmp.Diff(policy("extract", "load"), job.Spec.PodFailurePolicy); diff != "" {
-		t.Errorf("unexpected policy (-want +got):\n%s", diff)
-	}
-	if _, ok := job.Labels[v1alpha1.StepIndexLabel]; ok {
-		t.Error("a Job of all steps carries the label of one")
+	for first, tc := range map[int]struct {
+		names  []string
+		policy *batchv1.PodFailurePolicy
+	}{
+		0: {[]string{"extract", "transform", "load"}, policy("extract", "load")},
+		1: {[]string{"transform", "load"}, policy("load")},
+		2: {[]string{"load"}, policy("load")},
+	} {
+		job := sequence.NewCheckJob(sj, first)
+		var names []string
+		for _, c := range job.Spec.Template.Spec.Containers {
+			names = append(names, c.Name)
+		}
+		if diff := cmp.Diff(tc.names, names); diff != "" {
+			t.Errorf("unexpected containers from step %d on (-want +got):\n%s", first, diff)
+		}
+		if job.Name != "" || job.GenerateName != "etl-" {
+			t.Errorf("name %q, generateName %q: want a name that cannot clash", job.Name, job.GenerateName)
+		}
+		if diff := cmp.Diff(tc.policy, job.Spec.PodFailurePolicy); diff != "" {
+			t.Errorf("unexpected policy from step %d on (-want +got):\n%s", first, diff)
+		}
+		if _, ok := job.Labels[v1alpha1.StepIndexLabel]; ok {
+			t.Error("a Job of all steps carries the label of one")
+		}
 	}
 }
 
@@ -209,50 +220,56 @@ func TestNewStepCheckJob(t *testing.T) {
 	}
 }
 
-func TestConflict(t *testing.T) {
-	sj := newSequence("extract", "transform")
-	type answer struct {
-		Message       string
-		ByPredecessor bool
+// What has to be allocated is for the steps that use it.
+func TestAPodGetsOnlyTheClaimsAndDisksThatItsContainersUse(t *testing.T) {
+	disk := func(name string) corev1.Volume {
+		return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{
+			Ephemeral: &corev1.EphemeralVolumeSource{}}}
 	}
-	const waits = "step 1 (transform) starts once that Job is deleted"
-	owner := func(kind, name string) jobOption {
-		return func(job *batchv1.Job) {
-			job.OwnerReferences[0].Kind, job.OwnerReferences[0].Name, job.OwnerReferences[0].UID = kind, name, "uid-other"
+	sj := newSequence("prepare", "train", "format")
+	template := &sj.Spec.Template.Spec
+	template.ResourceClaims = []corev1.PodResourceClaim{{Name: "gpu"}, {Name: "nic"}, {Name: "nobody's"}}
+	template.Volumes = []corev1.Volume{
+		disk("mounted"), disk("raw"), disk("helper's"), disk("unused"),
+		disk("scratch"),
+		{Name: "shared", VolumeSource: corev1.VolumeSource{PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{}}},
+		{Name: "settings", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{}}},
+		{Name: "empty", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}},
+	}
+	template.InitContainers = []corev1.Container{{Name: "helper", VolumeMounts: []corev1.VolumeMount{{Name: "helper's"}}}}
+	template.InitContainers[0].Resources.Claims = []corev1.ResourceClaim{{Name: "nic"}}
+	sj.Spec.Containers[1].Resources.Claims = []corev1.ResourceClaim{{Name: "gpu"}}
+	sj.Spec.Containers[1].VolumeMounts = []corev1.VolumeMount{{Name: "mounted"}, {Name: "scratch"}}
+	sj.Spec.Containers[2].VolumeDevices = []corev1.VolumeDevice{{Name: "raw"}}
+	type parts struct{ Claims, Volumes []string }
+	of := func(job *batchv1.Job) (out parts) {
+		for _, claim := range job.Spec.Template.Spec.ResourceClaims {
+			out.Claims = append(out.Claims, claim.Name)
 		}
+		for _, volume := range job.Spec.Template.Spec.Volumes {
+			out.Volumes = append(out.Volumes, volume.Name)
+		}
+		return out
 	}
 	for name, tc := range map[string]struct {
-		change jobOption
-		want   answer
+		job  *batchv1.Job
+		want parts
 	}{
-		"its own Job": {change: func(*batchv1.Job) {}},
-		"nobody's Job": {
-			change: func(job *batchv1.Job) { job.OwnerReferences = nil },
-			want:   answer{Message: "Job etl-1 exists already and belongs to somebody else: " + waits},
-		},
-		"another controller's Job": {
-			change: owner("CronJob", "nightly"),
-			want:   answer{Message: "Job etl-1 exists already and belongs to CronJob nightly: " + waits},
-		},
-		"another SequentialJob's Job": {
-			change: owner("SequentialJob", "other"),
-			want:   answer{Message: "Job etl-1 exists already and belongs to SequentialJob other: " + waits},
-		},
-		"the Job of a former SequentialJob of this name": {
-			change: owner("SequentialJob", "etl"),
-			want:   answer{Message: "Job etl-1 exists already and belongs to SequentialJob etl: " + waits, ByPredecessor: true},
-		},
-		"the Job of a step that was edited away": {
-			change: func(job *batchv1.Job) { job.Labels[v1alpha1.StepNameLabel] = "con\nvert" },
-			want:   answer{Message: `Job etl-1 runs step "con vert", which was edited away just as it started: ` + waits},
-		},
+		"a step that uses none": {sequence.NewJob(sj, 0, 0), parts{[]string{"nic"}, []string{"helper's", "shared", "settings", "empty"}}},
+		"a step that uses a claim and two disks": {sequence.NewJob(sj, 1, 0),
+			parts{[]string{"gpu", "nic"}, []string{"mounted", "helper's", "scratch", "shared", "settings", "empty"}}},
+		"a step that uses a disk without a file system": {sequence.NewJob(sj, 2, 0),
+			parts{[]string{"nic"}, []string{"raw", "helper's", "shared", "settings", "empty"}}},
+		"the dry run of all": {sequence.NewCheckJob(sj, 0),
+			parts{[]string{"gpu", "nic"}, []string{"mounted", "raw", "helper's", "scratch", "shared", "settings", "empty"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			job := jobOf(sj, 1, tc.change)
-			got := answer{sequence.Conflict(sj, 1, job), sequence.LeftByPredecessor(sj, job)}
-			if diff := cmp.Diff(tc.want, got); diff != "" {
-				t.Errorf("unexpected answer (-want +got):\n%s", diff)
+			if diff := cmp.Diff(tc.want, of(tc.job)); diff != "" {
+				t.Errorf("unexpected parts of the pod (-want +got):\n%s", diff)
 			}
 		})
+	}
+	if len(template.Volumes) != 8 || len(template.ResourceClaims) != 3 || template.Volumes[0].Name != "mounted" {
+		t.Errorf("the template itself was changed: %+v", template)
 	}
 }

@@ -17,25 +17,25 @@ import (
 func editedAway() (*v1alpha1.SequentialJob, []*batchv1.Job) {
 	sj := newSequence("extract", "transform")
 	jobs := []*batchv1.Job{jobOf(sj, 0, complete), jobOf(sj, 1)}
-	sj.Status = sequence.Next(sj, []*batchv1.Job{jobOf(sj, 0)}, now).Status
+	sj.Status = turnOf(sj, upTo(sj, 0), now).Status
 	sj.Spec.Containers[1].Name, sj.Generation = "edited", 2
 	return sj, jobs
 }
 
 func TestAnEditedStepsJobProvesThatTheStepBeforeItWasComplete(t *testing.T) {
 	sj, jobs := editedAway()
-	plan := sequence.Next(sj, jobs[1:], now) // the user also deleted the complete Job
-	if got := plan.Status.Steps[0].State; got != v1alpha1.StepCompleted || sequence.Finished(&plan.Status) {
-		t.Errorf("step 0 is %s, phase %s: the sequence ends while Job %s runs", got, plan.Status.Phase, jobs[1].Name)
+	turn := turnOf(sj, jobs[1:], now) // the user also deleted the complete Job
+	if got := turn.Status.Steps[0].State; got != v1alpha1.StepCompleted || sequence.Finished(&turn.Status) {
+		t.Errorf("step 0 is %s, phase %s: the sequence ends while Job %s runs", got, turn.Status.Phase, jobs[1].Name)
 	}
 }
 
 func TestADeadlineDoesNotEndASequenceWhileAnEditedStepsJobRuns(t *testing.T) {
 	sj, jobs := editedAway()
 	sj.Spec.ActiveDeadlineSeconds = new(int64(1))
-	plan := sequence.Next(sj, jobs, now)
-	if sequence.Finished(&plan.Status) {
-		t.Errorf("phase %s: the sequence ends while Job %s runs", plan.Status.Phase, jobs[1].Name)
+	turn := turnOf(sj, jobs, now)
+	if sequence.Finished(&turn.Status) {
+		t.Errorf("phase %s: the sequence ends while Job %s runs", turn.Status.Phase, jobs[1].Name)
 	}
 }
 
@@ -46,27 +46,45 @@ func TestADeadlineDoesNotEndASequenceWhileAnEditedStepsJobRuns(t *testing.T) {
 func TestAStepStartsOnlyOnceTheStartOfTheOneBeforeIsRecorded(t *testing.T) {
 	sj := newSequence("extract", "transform")
 	jobs := []*batchv1.Job{jobOf(sj, 0, complete)}
-	plan := sequence.Next(sj, jobs, now)
-	if plan.Create != nil || !plan.Again || plan.Status.Steps[0].State != v1alpha1.StepCompleted {
-		t.Fatalf("again %v, create %v, steps %v: two Jobs would exist that no status names", plan.Again, plan.Create != nil, plan.Status.Steps)
+	turn := turnOf(sj, jobs, now)
+	if turn.Create != nil || !turn.Last.AtOnce || turn.Status.Steps[0].State != v1alpha1.StepCompleted {
+		t.Fatalf("%q, at once %v, steps %v: two Jobs would exist that no status names", turn.Requests, turn.Last.AtOnce, turn.Status.Steps)
 	}
-	sj.Status = plan.Status
-	if plan = sequence.Next(sj, jobs, now); plan.Create == nil || plan.CreateIndex != 1 || plan.Again {
-		t.Errorf("again %v, create %v: step 1 should start", plan.Again, plan.Create != nil)
+	sj.Status = turn.Status
+	if turn = turnOf(sj, jobs, now); turn.Create == nil || turn.Create.Name != "etl-1" || turn.Last.AtOnce {
+		t.Errorf("%q, at once %v: step 1 should start", turn.Requests, turn.Last.AtOnce)
 	}
 }
 
 func TestAForgedFailedIndexDoesNotPanic(_ *testing.T) {
 	sj := nthRuns(0)
 	sj.Status.Progress.FailedIndex = new(int32(-1))
-	sequence.Next(sj, []*batchv1.Job{jobOf(sj, 0)}, now)
+	turnOf(sj, []*batchv1.Job{jobOf(sj, 0)}, now)
 }
 
 func TestAJobFromAnotherAgeIsLookedAtAgain(t *testing.T) {
 	sj := nthRuns(0)
 	job := jobOf(sj, 0)
 	job.CreationTimestamp = metav1.NewTime(now.AddDate(400, 0, 0))
-	if plan := sequence.Next(sj, []*batchv1.Job{job}, now); plan.LookAgain <= 0 {
-		t.Errorf("look again after %v", plan.LookAgain)
+	if turn := turnOf(sj, []*batchv1.Job{job}, now); turn.Last.LookAgain <= 0 {
+		t.Errorf("look again after %v", turn.Last.LookAgain)
+	}
+}
+
+func TestAnInvalidStepDoesNotEndASequenceWhileAnEditedStepsJobRuns(t *testing.T) {
+	for name, cached := range map[string]bool{"cached": true, "not cached": false} {
+		t.Run(name, func(t *testing.T) {
+			sj := newSequence("extract", "transform")
+			api := &server{jobs: upTo(sj, 0), refuse: invalidStep(1, "image", "wrong")}
+			facts := sequence.Facts{Now: now, SequentialJob: sj}
+			if cached {
+				facts.Jobs = api.jobs
+			}
+			sj.Spec.Containers[0].Name, sj.Generation = "edited", 2
+			turn, _ := api.play(facts)
+			if sequence.Finished(&turn.Status) || !turn.Last.TryAgain {
+				t.Errorf("phase %s after %q: the sequence ends while Job etl-0 runs", turn.Status.Phase, turn.Requests)
+			}
+		})
 	}
 }

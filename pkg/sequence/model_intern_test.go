@@ -17,14 +17,14 @@ import (
 // content: a write that was decided on an equal object is the write that would be decided on this one, so no process can
 // tell the difference. This is what keeps the space of states finite.
 type interner struct {
-	sjs   map[string]*v1alpha1.SequentialJob
-	jobs  map[string]*batchv1.Job
-	plans map[string]*sequence.Plan
+	sjs     map[string]*v1alpha1.SequentialJob
+	jobs    map[string]*batchv1.Job
+	actions map[string]internedAction
 }
 
 func newInterner() *interner {
 	return &interner{
-		sjs: map[string]*v1alpha1.SequentialJob{}, jobs: map[string]*batchv1.Job{}, plans: map[string]*sequence.Plan{},
+		sjs: map[string]*v1alpha1.SequentialJob{}, jobs: map[string]*batchv1.Job{}, actions: map[string]internedAction{},
 	}
 }
 
@@ -51,19 +51,26 @@ func (n *interner) job(job *batchv1.Job) *batchv1.Job {
 	return job
 }
 
-// plan leaves out the events: nothing that is decided depends on them.
-func (n *interner) plan(plan *sequence.Plan) *sequence.Plan {
-	if plan == nil {
-		return nil
+// action makes one of equal actions that store a status. It leaves out the events: nothing that is decided depends on them.
+func (n *interner) action(a sequence.Action) sequence.Action {
+	a.Events = nil
+	status := a.Status.DeepCopy()
+	sortConditions(status)
+	a.Status = status
+	key := content(a)
+	if known, ok := n.actions[key]; ok {
+		return known.Action
 	}
-	plan.Events = nil
-	sortConditions(&plan.Status)
-	key := content(plan)
-	if known, ok := n.plans[key]; ok {
-		return known
-	}
-	n.plans[key] = plan
-	return plan
+	n.actions[key] = internedAction{a, len(n.actions)}
+	return a
+}
+
+// id numbers an action that was returned by action.
+func (n *interner) id(a sequence.Action) int { return n.actions[content(a)].id }
+
+type internedAction struct {
+	sequence.Action
+	id int
 }
 
 // sortConditions brings them into one order. They are a map by type.

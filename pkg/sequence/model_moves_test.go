@@ -13,7 +13,7 @@ import (
 
 // budget is how often things may still go wrong. What puts them right again costs nothing and can always happen.
 type budget struct {
-	Failures, JobDeletions, Suspensions, Queueings, Raises, Lowerings, Edits, Deletions, Creations int8
+	Failures, JobDeletions, Suspensions, Queueings, Raises, Lowerings, Edits, Deletions, Creations, Refusals, Thefts int8
 }
 
 // demand is what users have to mind when they do something. The model shows that the promises hold if they do, and that
@@ -98,7 +98,7 @@ func jobMoves(from place, job *batchv1.Job, add addMove) {
 	case isCurrent && record.complete && !record.done:
 		mind = viewsAgree
 	}
-	runs := !hasEnded(job) && !isSuspended(job)
+	runs := !sequence.HasEnded(job) && !isSuspended(job)
 	if runs {
 		add(name+" completes", nothing, nil, nil, func(p *place) { p.completeJob(name) })
 		add(name+" fails", nothing, nil, &b.Failures, func(p *place) {
@@ -106,7 +106,7 @@ func jobMoves(from place, job *batchv1.Job, add addMove) {
 			p.failJob(name, batchv1.JobReasonBackoffLimitExceeded)
 		})
 	}
-	if !hasEnded(job) && !heldByUs(job) {
+	if !sequence.HasEnded(job) && !heldByUs(job) {
 		if record.queued {
 			add("the queue resumes "+name, nothing, nil, nil, func(p *place) { p.queueSuspends(name, false) })
 		} else {
@@ -114,6 +114,20 @@ func jobMoves(from place, job *batchv1.Job, add addMove) {
 				p.budget.Queueings--
 				p.queueSuspends(name, true)
 			})
+		}
+	}
+	if isCurrent := from.sj != nil && from.sj.UID == record.owner; runs && isCurrent && record.recorded {
+		theft := func(label string, do func(*world, string)) {
+			add(label+name, nothing, nil, &b.Thefts, func(p *place) {
+				p.budget.Thefts--
+				do(p.world, name)
+			})
+		}
+		if len(job.Labels) > 0 {
+			theft("somebody takes the labels off ", (*world).takeLabels)
+		}
+		if len(job.OwnerReferences) > 0 {
+			theft("somebody takes the owner off ", (*world).takeOwner)
 		}
 	}
 	if from.isGarbage(job) {
@@ -180,6 +194,15 @@ func parentMoves(from place, add addMove) {
 			edit("removes the steps to come", nobodyCreates, &b.Edits, func(b *budget) { b.Edits-- },
 				func(spec *v1alpha1.SequentialJobSpec) { spec.Containers = spec.Containers[:next] })
 		}
+	}
+	if slices.Contains(from.sj.Finalizers, v1alpha1.CleanupFinalizer) {
+		add("a replace takes the finalizer off the SequentialJob", nothing, nil, &b.Thefts, func(p *place) {
+			p.budget.Thefts--
+			p.dropFinalizer(v1alpha1.CleanupFinalizer)
+		})
+	}
+	if !from.isProtected() {
+		return // its Jobs are collected, with whatever runs: wait until the finalizer is back
 	}
 	add("the user deletes the SequentialJob", nobodyCreates, nil, &b.Deletions, func(p *place) {
 		p.budget.Deletions--

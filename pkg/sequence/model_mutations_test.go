@@ -1,6 +1,7 @@
 package sequence_test
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,33 +21,33 @@ type flaw struct {
 
 // Each of these takes one rule of the protocol away. A check that cannot fail proves nothing.
 var mutations = []flaw{
-	{scenario{name: "freshness: the cache decides about a create", steps: 1, processes: 2, budget: budget{JobDeletions: 1},
+	{scenario{name: "freshness: the cache decides about a create", steps: 1, controllers: 2, budget: budget{JobDeletions: 1},
 		without: func(r *rules) { r.trustCache = true }}, "Job etl-0 is created a second time"},
-	{scenario{name: "the name is a lock: every Job has a name of its own", steps: 1, processes: 2,
+	{scenario{name: "the name is a lock: every Job has a name of its own", steps: 1, controllers: 2,
 		without: nameAtRandom}, "step 0 is started again although"},
-	{scenario{name: "recorded completion: completed steps are judged by their Jobs again", steps: 2, processes: 1,
+	{scenario{name: "recorded completion: completed steps are judged by their Jobs again", steps: 2, controllers: 1,
 		budget: budget{JobDeletions: 1}, without: forgetSteps}, "Job etl-0 is created a second time"},
-	{scenario{name: "ownership: a Job is known by its name, not by its controller's UID", steps: 2, processes: 1,
+	{scenario{name: "ownership: a Job is known by its name, not by its controller's UID", steps: 2, controllers: 1,
 		budget: budget{Deletions: 1, Creations: 1}, without: ignoreOwner}, "step 1 is started before step 0 was complete"},
-	{scenario{name: "grant before create: a retry is created and recorded in one write", steps: 1, retries: 1, processes: 1,
+	{scenario{name: "grant before create: a retry is created and recorded in one write", steps: 1, retries: 1, controllers: 1,
 		budget: budget{Failures: 1, Lowerings: 1}, without: grantAndCreate}, "the sequence ends while Job etl-0-r1 runs"},
-	{scenario{name: "pods first: a retry does not wait for the pods of the last attempt", steps: 1, retries: 1, processes: 1,
-		budget: budget{JobDeletions: 1}, without: func(r *rules) { r.ignorePods = true }}, "is created while a pod of Job etl-0 runs"},
-	{scenario{name: "proof: the cache says that the next step's Job does not exist", steps: 2, processes: 2,
-		budget: budget{Edits: 1}, without: func(r *rules) { r.doubtProof = true }}, "the sequence ends while Job etl-1 runs"},
+	{scenario{name: "pods first: a retry does not wait for the pods of the last attempt", steps: 1, retries: 1, controllers: 1,
+		budget: budget{JobDeletions: 1}, without: ignorePods}, "is created while a pod of Job etl-0 runs"},
+	{scenario{name: "proof: the cache says that the next step's Job does not exist", steps: 2, controllers: 2,
+		budget: budget{Edits: 1}, without: doubtProof}, "the sequence ends while Job etl-1 runs"},
 }
 
 // Each of these lets users do what the documentation asks them not to do.
 var carelessness = []flaw{
-	{scenario{name: "a Job comes and goes while a former leader is about to create it", steps: 1, processes: 2,
+	{scenario{name: "a Job comes and goes while a former leader is about to create it", steps: 1, controllers: 2,
 		budget: budget{JobDeletions: 1}, careless: []demand{nameFree}}, "Job etl-0 is created a second time"},
-	{scenario{name: "a SequentialJob is deleted while a former leader is about to create a Job of its own", steps: 1, processes: 2,
+	{scenario{name: "a SequentialJob is deleted while a former leader is about to create a Job of its own", steps: 1, controllers: 2,
 		budget: budget{Deletions: 1}, careless: []demand{nobodyCreates}}, "Job etl-0 is created after its SequentialJob was deleted"},
-	{scenario{name: "a Job is deleted before its start is recorded", steps: 1, processes: 1,
+	{scenario{name: "a Job is deleted before its start is recorded", steps: 1, controllers: 1,
 		budget: budget{JobDeletions: 1}, careless: []demand{startRecorded}}, "Job etl-0 is created a second time"},
-	{scenario{name: "the Job of a step that was edited away is deleted in the background", steps: 1, processes: 1,
+	{scenario{name: "the Job of a step that was edited away is deleted in the background", steps: 1, controllers: 1,
 		budget: budget{Edits: 1}, careless: []demand{nobodyCreates, inForeground}}, "Job etl-0 is created while a pod of Job etl-0 runs"},
-	{scenario{name: "a complete Job is deleted before that is recorded, while two controllers work", steps: 2, retries: 1, processes: 2,
+	{scenario{name: "a complete Job is deleted before that is recorded, while two controllers work", steps: 2, retries: 1, controllers: 2,
 		budget: budget{JobDeletions: 1}, careless: []demand{viewsAgree}}, "Job etl-0-r1 is created while Job etl-1 runs"},
 }
 
@@ -79,17 +80,19 @@ func expectHarm(t *testing.T, flaw *flaw) {
 
 // nameAtRandom names Jobs as generateName does. Labels would tell whose they are, so they are found nevertheless.
 func nameAtRandom(r *rules) {
-	r.rename = func(w *world, job *batchv1.Job) *batchv1.Job {
-		job = job.DeepCopy()
-		job.Name += "~" + strconv.Itoa(len(w.ledger))
-		return job
+	send := r.send
+	r.send = func(w *world, f *sequence.Facts, a sequence.Action) sequence.Answer {
+		if a.Request == sequence.CreateJob {
+			a.Job = a.Job.DeepCopy()
+			a.Job.Name += "~" + strconv.Itoa(len(w.ledger))
+		}
+		return send(w, f, a)
 	}
 	onJobs(r, func(_ *v1alpha1.SequentialJob, job *batchv1.Job) { job.Name, _, _ = strings.Cut(job.Name, "~") })
 }
 
 // ignoreOwner takes over whatever has the name of a step's Job.
 func ignoreOwner(r *rules) {
-	r.conflict = func(*v1alpha1.SequentialJob, int, *batchv1.Job) string { return "" }
 	r.jobsOf = func(cached map[string]*batchv1.Job, _ *v1alpha1.SequentialJob) []*batchv1.Job {
 		var out []*batchv1.Job
 		for _, name := range sortedNames(cached) {
@@ -104,49 +107,86 @@ func ignoreOwner(r *rules) {
 
 // onJobs changes how Next sees the Jobs.
 func onJobs(r *rules, change func(*v1alpha1.SequentialJob, *batchv1.Job)) {
-	next, jobsOf := r.next, r.jobsOf
-	seen := func(sj *v1alpha1.SequentialJob, jobs []*batchv1.Job) []*batchv1.Job {
-		var out []*batchv1.Job
-		for _, job := range jobs {
+	next := r.next
+	r.next = func(f sequence.Facts) sequence.Action {
+		if f.SequentialJob == nil || !f.SequentialJob.DeletionTimestamp.IsZero() {
+			return next(f)
+		}
+		see := func(job *batchv1.Job) *batchv1.Job {
 			job = job.DeepCopy()
-			change(sj, job)
-			out = append(out, job)
+			change(f.SequentialJob, job)
+			return job
 		}
-		return out
-	}
-	r.next = func(sj *v1alpha1.SequentialJob, jobs []*batchv1.Job, now time.Time) *sequence.Plan {
-		if !sj.DeletionTimestamp.IsZero() {
-			return next(sj, jobs, now)
+		var jobs []*batchv1.Job
+		for _, job := range f.Jobs {
+			jobs = append(jobs, see(job))
 		}
-		return next(sj, seen(sj, jobs), now)
-	}
-	r.jobsOf = func(cached map[string]*batchv1.Job, sj *v1alpha1.SequentialJob) []*batchv1.Job {
-		return seen(sj, jobsOf(cached, sj))
+		read := map[string]*batchv1.Job{}
+		for name, job := range f.ReadJobs {
+			if job != nil {
+				job = see(job)
+				name = job.Name
+			} else if read[name] != nil {
+				continue
+			}
+			read[name] = job
+		}
+		f.Jobs, f.ReadJobs = jobs, read
+		return next(f)
 	}
 }
 
 // forgetSteps lets the Jobs alone tell how far a sequence that has not ended is.
 func forgetSteps(r *rules) {
+	onSteps(r, func(sj *v1alpha1.SequentialJob) { sj.Status.Steps = nil })
+}
+
+// onSteps changes how Next sees a SequentialJob that has not ended.
+func onSteps(r *rules, change func(*v1alpha1.SequentialJob)) {
 	next := r.next
-	r.next = func(sj *v1alpha1.SequentialJob, jobs []*batchv1.Job, now time.Time) *sequence.Plan {
-		if !sequence.Finished(&sj.Status) {
-			sj = sj.DeepCopy()
-			sj.Status.Steps = nil
+	r.next = func(f sequence.Facts) sequence.Action {
+		if f.SequentialJob != nil && f.Stored == nil && !sequence.Finished(&f.SequentialJob.Status) {
+			f.SequentialJob = f.SequentialJob.DeepCopy()
+			change(f.SequentialJob)
 		}
-		return next(sj, jobs, now)
+		return next(f)
 	}
 }
 
 // grantAndCreate goes on from a grant at once.
 func grantAndCreate(r *rules) {
 	next := r.next
-	r.next = func(sj *v1alpha1.SequentialJob, jobs []*batchv1.Job, now time.Time) *sequence.Plan {
-		plan := next(sj, jobs, now)
-		if !plan.Again {
-			return plan
+	r.next = func(f sequence.Facts) sequence.Action {
+		a := next(f)
+		if a.Request != sequence.StoreStatus || !a.Then.AtOnce {
+			return a
 		}
-		sj = sj.DeepCopy()
-		sj.Status = *plan.Status.DeepCopy()
-		return next(sj, jobs, now)
+		f.SequentialJob = f.SequentialJob.DeepCopy()
+		f.SequentialJob.Status = *a.Status.DeepCopy()
+		return next(f)
+	}
+}
+
+// ignorePods does not wait for them.
+func ignorePods(r *rules) {
+	onAnswer(r, sequence.ListPods, func(*sequence.Facts, sequence.Action) bool { return true }, sequence.Answer{})
+}
+
+// doubtProof takes the cache's word for it that a Job does not exist.
+func doubtProof(r *rules) {
+	onAnswer(r, sequence.ReadJob, func(f *sequence.Facts, a sequence.Action) bool {
+		isCached := slices.ContainsFunc(f.Jobs, func(job *batchv1.Job) bool { return job.Name == a.Name })
+		return !isCached && f.Answers[sequence.CreateJob].Class != sequence.NameTaken
+	}, sequence.Answer{Refusal: sequence.Refusal{Class: sequence.Gone}})
+}
+
+// onAnswer answers some requests without sending them.
+func onAnswer(r *rules, request sequence.Request, instead func(*sequence.Facts, sequence.Action) bool, answer sequence.Answer) {
+	send := r.send
+	r.send = func(w *world, f *sequence.Facts, a sequence.Action) sequence.Answer {
+		if a.Request == request && instead(f, a) {
+			return answer
+		}
+		return send(w, f, a)
 	}
 }

@@ -38,7 +38,7 @@ type search struct {
 
 // seek looks for the first problem that contains want. Other problems do not stop it; an empty want is any.
 func (s *search) seek(want string, maxStates int) error {
-	start := state{place: s.placeID(s.first()), a: s.shellID(&shell{rules: s.rules}), b: s.shellID(&shell{rules: s.rules})}
+	start := state{place: s.placeID(s.first()), a: s.processID(s.idle()), b: s.processID(s.idle())}
 	s.add(start, 0)
 	next, layerEnds := uint32(0), 1
 	for ; int(next) < len(s.states); next++ {
@@ -79,7 +79,7 @@ func (s *search) changes(at state) []change {
 	var out []change
 	put := func(who int, label string, problems []string, place, a, b uint32) {
 		c := change{to: state{place: place, a: a, b: b}, who: who, label: label, problems: problems}
-		if s.processes > 1 && b < a {
+		if s.controllers > 1 && b < a {
 			c.to.a, c.to.b, c.swapped = b, a, true
 		}
 		out = append(out, c)
@@ -89,18 +89,18 @@ func (s *search) changes(at state) []change {
 			put(2, move.label, move.problems, move.place, at.a, at.b)
 		}
 	}
-	idle := s.shellID(&shell{rules: s.rules})
+	idle := s.processID(s.idle())
 	for _, step := range s.stepsOf(at.place, at.a) {
-		put(0, step.label, step.problems, step.place, step.shell, at.b)
+		put(0, step.label, step.problems, step.place, step.process, at.b)
 	}
 	if at.a != idle {
 		put(0, "crashes", nil, at.place, idle, at.b)
 	}
-	if s.processes < 2 || at.a == at.b {
+	if s.controllers < 2 || at.a == at.b {
 		return out
 	}
 	for _, step := range s.stepsOf(at.place, at.b) {
-		put(1, step.label, step.problems, step.place, at.a, step.shell)
+		put(1, step.label, step.problems, step.place, at.a, step.process)
 	}
 	if at.b != idle {
 		put(1, "crashes", nil, at.place, at.a, idle)
@@ -108,9 +108,19 @@ func (s *search) changes(at state) []change {
 	return out
 }
 
+// idle returns a process that is not in a turn.
+func (s *search) idle() *process {
+	p := &process{rules: s.rules}
+	p.stop()
+	return p
+}
+
+// rests says whether a process is not in a turn.
+func (p *process) rests() bool { return p.isIdle() && p.looking == "" }
+
 // minds says whether users who mind what they have to would do that now.
 func (s *search) minds(at state, move *worldMove) bool {
-	a, b := s.shells[at.a], s.shells[at.b]
+	a, b := s.processes[at.a], s.processes[at.b]
 	if move.demand == nothing || slices.Contains(s.careless, move.demand) {
 		return true
 	}
@@ -120,7 +130,7 @@ func (s *search) minds(at state, move *worldMove) bool {
 	case nobodyCreates:
 		return !a.isCreating() && !b.isCreating()
 	case viewsAgree:
-		return a.at == none && b.at == none
+		return a.rests() && b.rests()
 	default:
 		return false
 	}
@@ -185,7 +195,7 @@ func (s *search) stuck() []string {
 // isEnd says whether nothing is left to do.
 func (s *search) isEnd(at state) bool {
 	p := s.places[at.place]
-	if s.shells[at.a].at != none || s.shells[at.b].at != none {
+	if !s.processes[at.a].rests() || !s.processes[at.b].rests() {
 		return false
 	}
 	return p.sj == nil || (sequence.Finished(&p.sj.Status) && len(p.sj.Finalizers) == 0 && p.sj.Status.ObservedGeneration == p.sj.Generation)

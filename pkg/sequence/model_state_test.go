@@ -5,7 +5,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -36,12 +35,10 @@ type model struct {
 	intern *interner
 	rules  *rules
 
-	placeIDs map[string]uint32
-	places   []place
-	shellIDs map[string]uint32
-	shells   []*shell
-	planIDs  map[*sequence.Plan]int
-	plans    map[string]*sequence.Plan // what Next said
+	placeIDs   map[string]uint32
+	places     []place
+	processIDs map[string]uint32
+	processes  []*process
 
 	worldMoves map[uint32][]worldMove
 	stepMemo   map[uint64][]step
@@ -49,39 +46,22 @@ type model struct {
 
 // step is what a process may do in a world, and what comes of it.
 type step struct {
-	place, shell uint32
-	label        string
-	problems     []string
+	place, process uint32
+	label          string
+	problems       []string
 }
 
 func newModel(s scenario) *model {
 	m := &model{
-		scenario: s, intern: newInterner(), placeIDs: map[string]uint32{}, shellIDs: map[string]uint32{},
-		planIDs: map[*sequence.Plan]int{}, plans: map[string]*sequence.Plan{},
+		scenario: s, intern: newInterner(), placeIDs: map[string]uint32{}, processIDs: map[string]uint32{},
 		worldMoves: map[uint32][]worldMove{}, stepMemo: map[uint64][]step{},
 	}
 	m.rules = realRules()
 	if s.without != nil {
 		s.without(m.rules)
 	}
-	m.rules.next = m.remember(m.rules.next)
 	return m
 }
-
-// remember makes Next answer from memory what it was asked before: it is a function of its arguments.
-func (m *model) remember(next nextFunc) nextFunc {
-	return func(sj *v1alpha1.SequentialJob, jobs []*batchv1.Job, now time.Time) *sequence.Plan {
-		key := sj.ResourceVersion + versions(jobs)
-		plan, known := m.plans[key]
-		if !known {
-			plan = m.intern.plan(next(sj, jobs, now))
-			m.plans[key] = plan
-		}
-		return plan
-	}
-}
-
-type nextFunc = func(*v1alpha1.SequentialJob, []*batchv1.Job, time.Time) *sequence.Plan
 
 func versions(jobs []*batchv1.Job) string {
 	var out strings.Builder
@@ -130,96 +110,163 @@ func sortedKeys[V any](in map[types.UID]V) []types.UID { return slices.Sorted(ma
 
 func sortedNames(in map[string]*batchv1.Job) []string { return slices.Sorted(maps.Keys(in)) }
 
-// shellID numbers a process, having forgotten what it has no use for.
-func (m *model) shellID(s *shell) uint32 {
-	if s.at != seeSJ && s.at != readSJ {
-		s.seenJobs = nil
+// processID numbers a process. What led to a status that is about to be stored does not matter any more.
+func (m *model) processID(p *process) uint32 {
+	var key strings.Builder
+	fmt.Fprintf(&key, "%s|", p.next.Request)
+	f := &p.facts
+	switch {
+	case p.looking != "":
+		fmt.Fprintf(&key, "%s|%s|%s", p.looking, versionOf(p.seenSJ), versionsByName(p.seenJobs))
+	case p.isIdle():
+	case p.next.Request == sequence.StoreStatus:
+		p.next = m.intern.action(p.next)
+		p.facts = sequence.Facts{Now: f.Now, SequentialJob: f.SequentialJob}
+		fmt.Fprintf(&key, "%s|%d", versionOf(f.SequentialJob), m.intern.id(p.next))
+	default:
+		m.describe(&key, f)
 	}
-	if s.at != seeJobs {
-		s.seenSJ = nil
+	if p.looking == "" {
+		p.seenSJ, p.seenJobs = nil, nil
 	}
-	if s.plan != nil {
-		s.plan = m.intern.plan(s.plan)
-		if _, known := m.planIDs[s.plan]; !known {
-			m.planIDs[s.plan] = len(m.planIDs)
-		}
-	}
-	key := fmt.Sprintf("%s|%v|%t|%s|%s|%s|%s|%d", s.at, s.asked, s.live, versionOf(s.sj), versions(s.jobs), versionOf(s.seenSJ),
-		versionsByName(s.seenJobs), m.planIDs[s.plan])
-	if s.plan == nil {
-		key += "none"
-	}
-	id, known := m.shellIDs[key]
+	id, known := m.processIDs[key.String()]
 	if !known {
-		id = uint32(len(m.shells)) //nolint:gosec // some thousands
-		m.shellIDs[key] = id
-		m.shells = append(m.shells, s)
+		id = uint32(len(m.processes)) //nolint:gosec // some thousands
+		m.processIDs[key.String()] = id
+		m.processes = append(m.processes, p)
 	}
 	return id
 }
 
+// describe writes down all that facts tell.
+func (m *model) describe(key *strings.Builder, f *sequence.Facts) {
+	fmt.Fprintf(key, "%s %s|%s|", f.SequentialJob.UID, versionOf(f.SequentialJob), versions(f.Jobs))
+	for _, name := range sortedNames(f.ReadJobs) {
+		job := f.ReadJobs[name]
+		if job == nil {
+			fmt.Fprintf(key, "%s -,", name)
+		} else {
+			fmt.Fprintf(key, "%s %s %t,", name, job.ResourceVersion, job.DeletionTimestamp != nil)
+		}
+	}
+	for _, request := range slices.Sorted(maps.Keys(f.Answers)) {
+		fmt.Fprintf(key, "|%s %s", request, f.Answers[request].Class)
+	}
+	for _, step := range slices.Sorted(maps.Keys(f.Checks)) {
+		fmt.Fprintf(key, "|%d %s", step, f.Checks[step].Class)
+	}
+	for i := range f.Pods {
+		fmt.Fprintf(key, "|%s", f.Pods[i].OwnerReferences[0].UID)
+	}
+	fmt.Fprintf(key, "|%d", len(f.JobPods))
+	if f.Stored != nil {
+		fmt.Fprintf(key, "|stored %t %t", f.Stored.AtOnce, f.Stored.TryAgain)
+	}
+}
+
 // What a process of the model does besides requests: it looks at its caches.
 const (
-	seeSJ   request = "has looked at its Jobs and looks at its SequentialJob"
-	seeJobs request = "has looked at its SequentialJob and looks at its Jobs"
+	seeSJ   = "has looked at its Jobs and looks at its SequentialJob"
+	seeJobs = "has looked at its SequentialJob and looks at its Jobs"
 )
 
 // stepsOf returns what a process may do next. A crash is not among them: it only ends the turn.
-func (m *model) stepsOf(placeID, shellID uint32) []step {
-	key := uint64(placeID)<<32 | uint64(shellID)
+func (m *model) stepsOf(placeID, processID uint32) []step {
+	key := uint64(placeID)<<32 | uint64(processID)
 	if known, ok := m.stepMemo[key]; ok {
 		return known
 	}
 	var out []step
-	at := m.shells[shellID].at
-	switch at {
-	case none:
-		out = append(out,
-			m.try(placeID, shellID, "looks at its SequentialJob", func(s *shell, w *world) { s.at, s.seenSJ = seeJobs, w.sj }),
-			m.try(placeID, shellID, "looks at its Jobs", func(s *shell, w *world) { s.at, s.seenJobs = seeSJ, maps.Clone(w.jobs) }))
-		if !m.rules.trustCache {
-			// What led to this does not matter, because nothing but this live read decides about a create.
-			out = append(out, m.try(placeID, shellID, "finds that a step is due", func(s *shell, w *world) {
-				s.at, s.seenJobs = readSJ, maps.Clone(w.jobs)
-			}))
-		}
-	case seeSJ, seeJobs:
-		out = append(out, m.try(placeID, shellID, string(at), func(s *shell, w *world) {
-			if at == seeSJ {
-				s.seenSJ = w.sj
+	try := func(label string, do func(*process, *world)) {
+		out = append(out, m.try(placeID, processID, label, 0, do))
+	}
+	switch p := m.processes[processID]; {
+	case p.looking != "":
+		try(p.looking, func(p *process, w *world) {
+			if p.looking == seeSJ {
+				p.seenSJ = w.sj
 			} else {
-				s.seenJobs = maps.Clone(w.jobs)
+				p.seenJobs = maps.Clone(w.jobs)
 			}
-			s.begin(w)
-			s.leaveToOthers()
-		}))
-	default:
-		out = append(out, m.try(placeID, shellID, string(at), func(s *shell, w *world) {
-			s.step(w)
-			s.leaveToOthers()
-		}))
-		if at == readSJ {
-			out = append(out, m.try(placeID, shellID, "sees the Jobs", func(s *shell, w *world) { s.seenJobs = maps.Clone(w.jobs) }))
+			p.looking = ""
+			p.begin(w)
+			p.leaveToOthers()
+		})
+	case p.isIdle():
+		try("looks at its SequentialJob", func(p *process, w *world) { p.looking, p.seenSJ = seeJobs, w.sj })
+		try("looks at its Jobs", func(p *process, w *world) { p.looking, p.seenJobs = seeSJ, maps.Clone(w.jobs) })
+		if sj := m.places[placeID].sj; !m.rules.trustCache && sj != nil {
+			// What led to this does not matter, because nothing but this live read decides about a create.
+			try("finds that a step is due", (*process).finds)
 		}
+	default:
+		try(string(p.next.Request), func(p *process, w *world) {
+			p.step(w)
+			p.leaveToOthers()
+		})
+		if p.next.Request == sequence.ReadSequentialJob {
+			try("sees the Jobs", func(p *process, w *world) { p.facts.Jobs = p.rules.jobsOf(w.jobs, p.facts.SequentialJob) })
+		}
+		out = append(out, m.refuse(placeID, processID)...)
 	}
 	m.stepMemo[key] = out
 	return out
 }
 
+// refuse returns how else the next request may end: it is refused, or its answer is lost. A request that only reads and gets no answer
+// ends the turn, as a crash does, and any other refusal of it is of no use; so these are left out.
+func (m *model) refuse(placeID, processID uint32) []step {
+	var out []step
+	request := m.processes[processID].next.Request
+	switch request {
+	case sequence.CreateJob, sequence.ChangeJob, sequence.CheckSteps, sequence.AddFinalizer:
+	default:
+		return nil
+	}
+	if m.places[placeID].budget.Refusals <= 0 {
+		return nil
+	}
+	for _, class := range refusals(request) {
+		if (class == sequence.Invalid || class == sequence.Rejected) && m.controllers > 1 {
+			continue // the API server does not answer so to one what it lets another do
+		}
+		out = append(out, m.try(placeID, processID, fmt.Sprintf("%s: refused: %s", request, class), 1, func(p *process, _ *world) {
+			p.take(refusedAs(class))
+		}))
+	}
+	if request != sequence.CheckSteps {
+		out = append(out, m.try(placeID, processID, fmt.Sprintf("%s: the answer is lost", request), 1, func(p *process, w *world) {
+			p.rules.send(w, &p.facts, p.next)
+			p.take(refusedAs(sequence.Unavailable))
+		}))
+	}
+	return out
+}
+
+// finds comes to the live read before a create.
+func (p *process) finds(w *world) {
+	stub := *w.sj
+	stub.Spec, stub.Status, stub.ResourceVersion, stub.Generation = v1alpha1.SequentialJobSpec{}, v1alpha1.SequentialJobStatus{}, "", 0
+	p.facts = sequence.Facts{Now: w.clock, SequentialJob: &stub, Jobs: p.rules.jobsOf(w.jobs, w.sj)}
+	p.next = sequence.Action{Request: sequence.ReadSequentialJob}
+}
+
 // leaveToOthers ends a turn that finds from its cache that a step is due: there is one that begins with just that.
-func (s *shell) leaveToOthers() {
-	if s.at == readSJ {
-		s.stop()
+func (p *process) leaveToOthers() {
+	if p.next.Request == sequence.ReadSequentialJob && p.facts.Stored == nil && !sequence.Finished(&p.facts.SequentialJob.Status) {
+		p.stop()
 	}
 }
 
-func (m *model) try(placeID, shellID uint32, label string, do func(*shell, *world)) step {
+func (m *model) try(placeID, processID uint32, label string, cost int8, do func(*process, *world)) step {
 	from := m.places[placeID]
-	w, s := from.clone(), m.shells[shellID].clone()
-	do(s, w)
+	w, p := from.clone(), m.processes[processID].clone()
+	do(p, w)
 	w.check()
 	out := step{label: label, problems: w.problems}
 	w.problems = nil
-	out.place, out.shell = m.placeID(place{world: w, budget: from.budget, first: from.first}), m.shellID(s)
+	to := place{world: w, budget: from.budget, first: from.first}
+	to.budget.Refusals -= cost
+	out.place, out.process = m.placeID(to), m.processID(p)
 	return out
 }

@@ -18,12 +18,12 @@ var modelFull = flag.Bool("model.full", false, "search the model within larger b
 
 // scenario is within which bounds the model is searched.
 type scenario struct {
-	name      string
-	steps     int
-	retries   int32
-	taken     string // a name that a foreign Job has at first
-	processes int
-	budget    budget
+	name        string
+	steps       int
+	retries     int32
+	taken       string // a name that a foreign Job has at first
+	controllers int
+	budget      budget
 	// without takes a rule away.
 	without func(*rules)
 	// careless are the demands that users do not mind.
@@ -34,31 +34,43 @@ var whileOneWorks = []demand{nameFree, nobodyCreates, viewsAgree}
 
 // scenarios take some seconds together.
 var scenarios = []scenario{
-	{name: "a step fails or is deleted and is retried", steps: 2, retries: 1, processes: 2, budget: budget{JobDeletions: 1}},
-	{name: "a failed sequence is resumed, and the budget lowered", steps: 1, processes: 2, budget: budget{Failures: 1, Raises: 1, Lowerings: 1}},
-	{name: "a user and a queue suspend", steps: 1, processes: 2, budget: budget{Suspensions: 1, Queueings: 1}},
-	{name: "deleted and created anew", steps: 1, processes: 2, budget: budget{Deletions: 1, Creations: 1}},
-	{name: "the next step is edited", steps: 2, processes: 2, budget: budget{Edits: 1}},
-	{name: "the name of a Job is taken", steps: 2, processes: 2, taken: "etl-1", budget: budget{Failures: 1}},
-	{name: "much at once, one controller at a time", steps: 2, retries: 1, processes: 1, careless: whileOneWorks,
+	{name: "a step fails or is deleted and is retried", steps: 2, retries: 1, controllers: 2, budget: budget{JobDeletions: 1}},
+	{name: "a failed sequence is resumed, and the budget lowered", steps: 1, controllers: 2, budget: budget{Failures: 1, Raises: 1, Lowerings: 1}},
+	{name: "a user and a queue suspend", steps: 1, controllers: 2, budget: budget{Suspensions: 1, Queueings: 1}},
+	{name: "deleted and created anew", steps: 1, controllers: 2, budget: budget{Deletions: 1, Creations: 1}},
+	{name: "the next step is edited", steps: 2, controllers: 2, budget: budget{Edits: 1}},
+	{name: "the name of a Job is taken", steps: 2, controllers: 2, taken: "etl-1", budget: budget{Failures: 1}},
+	{name: "requests are refused, and answers lost", steps: 2, controllers: 2, budget: budget{Refusals: 2}},
+	{name: "requests are refused for good", steps: 2, retries: 1, controllers: 1, budget: budget{Refusals: 2, Edits: 1, Failures: 1}},
+	{name: "requests are refused while a user suspends", steps: 1, controllers: 2, budget: budget{Refusals: 1, Suspensions: 1}},
+	{name: "requests are refused, and a step fails and is retried", steps: 1, retries: 1, controllers: 2, budget: budget{Refusals: 1, Failures: 1}},
+	{name: "labels, owners and the finalizer are taken off", steps: 2, controllers: 2, budget: budget{Thefts: 2}},
+	{name: "something is taken off, and the SequentialJob deleted and created anew", steps: 1, controllers: 2,
+		budget: budget{Thefts: 1, Deletions: 1, Creations: 1}},
+	{name: "something is taken off, and a Job deleted", steps: 2, retries: 1, controllers: 1, careless: whileOneWorks,
+		budget: budget{Thefts: 1, JobDeletions: 1, Refusals: 1}},
+	{name: "much at once, one controller at a time", steps: 2, retries: 1, controllers: 1, careless: whileOneWorks,
 		budget: budget{JobDeletions: 1, Suspensions: 1, Deletions: 1}},
-	{name: "edited and deleted, one controller at a time", steps: 2, processes: 1, careless: whileOneWorks,
+	{name: "edited and deleted, one controller at a time", steps: 2, controllers: 1, careless: whileOneWorks,
 		budget: budget{JobDeletions: 1, Edits: 1, Deletions: 1}},
 }
 
 // fullScenarios take some minutes.
 var fullScenarios = []scenario{
-	{name: "a step fails, is deleted and is retried twice", steps: 2, retries: 2, processes: 2, budget: budget{Failures: 1, JobDeletions: 2}},
-	{name: "a failed sequence is resumed twice, and the budget lowered", steps: 1, processes: 2,
-		budget: budget{Failures: 2, JobDeletions: 1, Raises: 2, Lowerings: 1}},
-	{name: "a user and a queue suspend two steps", steps: 2, processes: 2, budget: budget{Suspensions: 1, Queueings: 1}},
-	{name: "suspended and deleted and retried", steps: 1, retries: 1, processes: 2, budget: budget{Suspensions: 1, JobDeletions: 1, Failures: 1}},
-	{name: "deleted and created anew, with two steps", steps: 2, processes: 2, budget: budget{Deletions: 1, Creations: 1, JobDeletions: 1}},
-	{name: "the next step is edited, and Jobs deleted", steps: 2, retries: 1, processes: 2, budget: budget{Edits: 1, JobDeletions: 1}},
-	{name: "three steps, and names that are taken", steps: 3, retries: 1, processes: 2, taken: "etl-1", budget: budget{Failures: 1}},
-	{name: "much more at once, one controller at a time", steps: 2, retries: 1, processes: 1, careless: whileOneWorks,
+	{name: "a step fails, is deleted and is retried twice", steps: 2, retries: 2, controllers: 2, budget: budget{Failures: 1, JobDeletions: 2}},
+	{name: "a failed sequence is resumed twice, and the budget lowered", steps: 1, controllers: 2,
+		budget: budget{Failures: 2, Raises: 2, Lowerings: 1}},
+	{name: "a user and a queue suspend two steps", steps: 2, controllers: 2, budget: budget{Suspensions: 1, Queueings: 1}},
+	{name: "suspended and deleted and retried", steps: 1, retries: 1, controllers: 2, budget: budget{Suspensions: 1, JobDeletions: 1, Failures: 1}},
+	{name: "deleted and created anew, with two steps", steps: 2, controllers: 2, budget: budget{Deletions: 1, Creations: 1, JobDeletions: 1}},
+	{name: "the next step is edited, and Jobs deleted", steps: 2, retries: 1, controllers: 2, budget: budget{Edits: 1, JobDeletions: 1}},
+	{name: "three steps, and names that are taken", steps: 3, retries: 1, controllers: 2, taken: "etl-1", budget: budget{Failures: 1}},
+	{name: "much more at once, one controller at a time", steps: 2, retries: 1, controllers: 1, careless: whileOneWorks,
 		budget: budget{Failures: 1, JobDeletions: 1, Suspensions: 1, Edits: 1, Deletions: 1}},
-	{name: "queued and resumed, one controller at a time", steps: 2, retries: 1, processes: 1, careless: whileOneWorks,
+	{name: "requests are refused again and again, while much else happens", steps: 2, retries: 1, controllers: 1, careless: whileOneWorks,
+		budget: budget{JobDeletions: 1, Suspensions: 1, Refusals: 1, Thefts: 1}},
+	{name: "refused and taken off, with two controllers", steps: 2, retries: 1, controllers: 2, budget: budget{Refusals: 1, Thefts: 1, JobDeletions: 1}},
+	{name: "queued and resumed, one controller at a time", steps: 2, retries: 1, controllers: 1, careless: whileOneWorks,
 		budget: budget{Failures: 1, Queueings: 1, Suspensions: 1, Raises: 1, Lowerings: 1}},
 }
 
@@ -115,5 +127,5 @@ func TestTheProtocolKeepsItsPromisesInEveryStateWithinBounds(t *testing.T) {
 // summary tells within which bounds it searched, and how much there was.
 func (s *search) summary() string {
 	return fmt.Sprintf("%d steps, %d retries, %d controllers, %+v: %d states (%d worlds, %d processes), %d transitions, depth %d, no violation",
-		s.steps, s.retries, s.processes, s.budget, len(s.states), len(s.places), len(s.shells), len(s.edges), s.depth)
+		s.steps, s.retries, s.controllers, s.budget, len(s.states), len(s.places), len(s.processes), len(s.edges), s.depth)
 }

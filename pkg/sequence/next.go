@@ -2,40 +2,38 @@ package sequence
 
 import (
 	"fmt"
+	"hash/fnv"
 	"slices"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 )
 
-// Next decides what a SequentialJob does next.
-//
-// jobs are the Jobs in its namespace that may be its own; those that it does not control are ignored. A Job that the
-// status records as running and that is missing from jobs counts as deleted, so the caller makes sure by a live read
-// that it really is. now is used for the times of transitions that no Job tells, and for deadlines.
-func Next(sj *v1alpha1.SequentialJob, jobs []*batchv1.Job, now time.Time) Plan {
-	if !sj.DeletionTimestamp.IsZero() {
-		return cleanUp(sj, jobs)
+// Next decides what to do next with a SequentialJob. It is the only decision that there is.
+func Next(f Facts) Action {
+	if f.SequentialJob == nil {
+		return Action{Request: EndTurn}
 	}
-	p := newPlanner(sj, jobs, now)
-	p.run()
-	return p.plan
-}
-
-// WithFailureDetail returns the plan that Next made of the same arguments, with more to say about the Job that p.Failed
-// names: what its container said.
-func (p Plan) WithFailureDetail(sj *v1alpha1.SequentialJob, jobs []*batchv1.Job, detail string, now time.Time) Plan {
-	if p.Failed == nil || detail == "" {
-		return p
+	if end, over := endAfterRefusal(&f); over {
+		return end
 	}
-	r := newPlanner(sj, jobs, now)
-	r.failureDetail = detail
-	r.run()
-	return r.plan
+	d := newDecider(&f)
+	switch {
+	case f.Stored != nil:
+		return d.afterStatus(*f.Stored)
+	case !f.SequentialJob.DeletionTimestamp.IsZero():
+		d.cleanUp()
+	case Finished(&d.status):
+		d.followFinished()
+	default:
+		d.follow()
+	}
+	return d.action()
 }
 
 // Finished says whether a sequence has ended, by success or by failure.
@@ -43,228 +41,164 @@ func Finished(status *v1alpha1.SequentialJobStatus) bool {
 	return status.Phase == v1alpha1.SequentialJobCompleted || status.Phase == v1alpha1.SequentialJobFailed
 }
 
-// cleanUp plans the end of a SequentialJob that is being deleted: it may go once its Jobs are gone. If the user asked
-// for its Jobs to be left alone (--cascade=orphan), the garbage collector releases them and nothing is deleted.
-func cleanUp(sj *v1alpha1.SequentialJob, jobs []*batchv1.Job) Plan {
-	plan := Plan{Status: *sj.Status.DeepCopy()}
-	if slices.Contains(sj.Finalizers, metav1.FinalizerOrphanDependents) {
-		return plan
+// endAfterRefusal ends a turn in which a request was refused that everything else depends on.
+func endAfterRefusal(f *Facts) (Action, bool) {
+	if refusal, _ := f.refusalOf(CreateJob); refusal.Class == NamespaceGone {
+		return Action{Request: EndTurn}, true // there is nobody to tell
 	}
-	for _, job := range jobs {
-		if !metav1.IsControlledBy(job, sj) {
-			continue
-		}
-		plan.Finalizer = true
-		if job.DeletionTimestamp.IsZero() {
-			plan.Delete = append(plan.Delete, job)
+	for _, request := range []Request{ReadSequentialJob, ReadJob, DeleteJob, ListPods, RemoveFinalizer, DeleteSequentialJob} {
+		if _, refused := f.refusalOf(request); refused {
+			return Action{Request: EndTurn, TryAgain: true}, true
 		}
 	}
-	return plan
+	for _, request := range []Request{CreateJob, ChangeJob, AddFinalizer} {
+		if refusal, _ := f.refusalOf(request); refusal.Class == Conflict || refusal.Class == Gone {
+			return Action{Request: EndTurn, TryAgain: true}, true
+		}
+	}
+	if refusal, refused := f.refusalOf(StoreStatus); refused {
+		end := Action{Request: EndTurn, TryAgain: true}
+		if refusal.Class == TooLarge {
+			end.Events = []Event{warning(v1alpha1.ReasonInvalidSpec, "The status cannot be stored: "+clean(refusal.Message)+". "+
+				"Make the spec smaller: keep large values in ConfigMaps, Secrets or images")}
+		}
+		return end, true
+	}
+	return Action{}, false
 }
 
-// planner builds one Plan.
-type planner struct {
-	sj   *v1alpha1.SequentialJob
-	now  metav1.Time
-	plan Plan
-	// failureDetail replaces what the failed Job itself says.
-	failureDetail string
+// decider decides on what to do next. It fills in the status as it should be; the first request that it finds itself in need
+// of goes before that.
+type decider struct {
+	f      *Facts
+	sj     *v1alpha1.SequentialJob
+	now    metav1.Time
+	status v1alpha1.SequentialJobStatus
+	events []Event
+
+	// verdict is what was found out about the spec in this turn, if anything was.
+	verdict verdict
+	// checkUnavailable is why nothing could be.
+	checkUnavailable *Refusal
+
+	request   *Action
+	atOnce    bool
+	tryAgain  bool
+	lookAgain time.Duration
 
 	byName map[string]*batchv1.Job
 	byUID  map[types.UID]*batchv1.Job
+	// gone are the Jobs of these that are there no more.
+	gone map[types.UID]bool
 }
 
-func newPlanner(sj *v1alpha1.SequentialJob, jobs []*batchv1.Job, now time.Time) *planner {
-	p := &planner{
-		sj:     sj,
-		now:    metav1.NewTime(now),
-		plan:   Plan{Status: *sj.Status.DeepCopy()},
-		byName: make(map[string]*batchv1.Job, len(jobs)),
-		byUID:  make(map[types.UID]*batchv1.Job, len(jobs)),
-	}
-	for _, job := range jobs {
-		if metav1.IsControlledBy(job, sj) {
-			p.byName[job.Name] = job
-			p.byUID[job.UID] = job
-		}
-	}
-	return p
+func newDecider(f *Facts) *decider {
+	d := &decider{f: f, sj: f.SequentialJob, now: metav1.NewTime(f.Now), status: *f.SequentialJob.Status.DeepCopy()}
+	d.collectJobs()
+	return d
 }
 
-func (p *planner) run() {
-	switch {
-	case !Finished(&p.plan.Status):
-		p.adoptActiveTime()
-		for p.advance() {
-		}
-		p.noteSpecChange()
-		p.summarise()
-	case p.resume():
-		p.summarise()
-	default:
-		p.observeGeneration()
-	}
-	if Finished(&p.plan.Status) {
-		p.expire()
-	}
-}
-
-func (p *planner) emit(event Event) {
-	p.plan.Events = append(p.plan.Events, event)
-}
-
-// noteSpecChange tells of an edit in mid-run, unless what it has caused is told anyway.
-func (p *planner) noteSpecChange() {
-	tells := func(e Event) bool {
-		return slices.Contains([]string{v1alpha1.ReasonSuspended, v1alpha1.ReasonResumed, v1alpha1.ReasonRetrying}, e.Reason)
-	}
-	if p.sj.Status.ObservedGeneration <= 0 || !p.specChanged() || slices.ContainsFunc(p.plan.Events, tells) {
+// follow takes a sequence that has not ended as far as it goes.
+func (d *decider) follow() {
+	if !d.confirmJobs() || !d.protect() || !d.checkSpec() {
 		return
 	}
-	p.plan.Events = slices.Insert(p.plan.Events, 0, normal(v1alpha1.ReasonSpecChanged,
-		fmt.Sprintf("Spec changed to generation %d: steps that have not started follow it", p.sj.Generation)))
-}
-
-func (p *planner) specChanged() bool {
-	return p.sj.Status.ObservedGeneration != p.sj.Generation
-}
-
-// advance takes the sequence one transition further and says whether another one may follow at once.
-func (p *planner) advance() bool {
-	steps := p.plan.Status.Steps
-	if len(steps) == 0 {
-		return p.startNext(0)
+	d.countFromStart()
+	for d.advance() {
 	}
-	index := len(steps) - 1
-	switch last := &steps[index]; {
-	case last.State == v1alpha1.StepRunning:
-		return p.follow(index, last)
-	case last.State == v1alpha1.StepCompleted:
-		return p.startNext(index + 1)
-	case p.retryIsGranted() && p.successor(index) != nil:
-		p.completeStep(index, last, p.successor(index).CreationTimestamp)
-		last.Message = ""
+	d.reportInvalid()
+	d.noteSpecChange()
+	d.summarise()
+}
+
+// action is what everything comes to.
+func (d *decider) action() Action {
+	if d.request != nil {
+		return *d.request
+	}
+	end := Action{Request: EndTurn, AtOnce: d.atOnce, TryAgain: d.tryAgain, LookAgain: d.lookAgain}
+	if d.isCramped() {
+		shrink(&d.status)
+	}
+	if equality.Semantic.DeepEqual(d.sj.Status, d.status) {
+		return d.afterStatus(end)
+	}
+	return Action{Request: StoreStatus, Status: &d.status, Events: d.events, Then: &end}
+}
+
+// afterStatus is what is left once the status is as it should be.
+func (d *decider) afterStatus(end Action) Action {
+	switch isFinished := Finished(&d.sj.Status); {
+	case !isFinished && (end.LookAgain == 0 || end.LookAgain > slowLook(d.sj.UID)):
+		end.LookAgain = slowLook(d.sj.UID)
+		return end
+	case !isFinished, !d.sj.DeletionTimestamp.IsZero():
+		return end
+	}
+	if d.release(); d.request == nil {
+		d.expire()
+	}
+	if d.request != nil {
+		return *d.request
+	}
+	if end.LookAgain > 0 {
+		d.lookAfter(end.LookAgain)
+	}
+	end.TryAgain, end.AtOnce, end.LookAgain = end.TryAgain || d.tryAgain, end.AtOnce || d.atOnce, d.lookAgain
+	return end
+}
+
+// slowLook is how long a sequence that has not ended is not looked at if nothing seems to happen. It costs no request, as long as
+// the cache has its Job, and finds what no event told of. Each sequence has a time of its own, so that they do not come all at once.
+func slowLook(uid types.UID) time.Duration {
+	const least, spread = 3 * 60, 2 * 60
+	hash := fnv.New32a()
+	_, _ = hash.Write([]byte(uid)) // never fails
+	return time.Duration(least+hash.Sum32()%spread) * time.Second
+}
+
+// need has a request sent first. The first one counts.
+func (d *decider) need(a Action) {
+	if d.request == nil {
+		d.request = &a
+	}
+}
+
+// ask has a request of a kind sent that is sent at most once a turn, and says whether it was answered.
+func (d *decider) ask(a Action) bool {
+	if d.f.isAnswered(a.Request) {
 		return true
-	case p.retryIsGranted():
-		return p.startNext(index)
-	default:
-		p.failStep(index, last, v1alpha1.ReasonJobFailed, last.Message)
-		return false
 	}
-}
-
-// startNext starts the step at index, which has not started yet or, after a failure, is to be started again.
-func (p *planner) startNext(index int) bool {
-	steps, retry := p.sj.Spec.Containers, p.nextRetry(index)
-	name := JobName(p.sj, index, retry)
-	switch {
-	case len(steps) == 0:
-		p.fail(0, v1alpha1.ReasonInvalidSpec, "InvalidSpec: spec.containers: Required value: list at least one step")
-	case index >= len(steps) && p.runs(name):
-		p.underWay(v1alpha1.ReasonJobStarted, fmt.Sprintf("Waiting for Job %s, whose step was removed just as it started", name))
-	case index >= len(steps):
-		p.complete()
-		p.assumeAbsent(name)
-	case p.startedAs(index) != nil:
-		p.start(index, p.startedAs(index))
-		return true
-	case p.isSuspended():
-		p.pauseBefore(index)
-	case p.outOfTime() && !p.runs(name):
-		p.failForTime(index)
-		p.assumeAbsent(name)
-	case !p.startIsRecorded(index - 1):
-		p.plan.Again = true
-	default:
-		p.goOn()
-		p.plan.Create, p.plan.CreateIndex = NewJob(p.sj, index, retry), index
-		p.plan.Create.Spec.ActiveDeadlineSeconds = p.secondsLeft()
-		if retry > 0 {
-			p.plan.AfterPods = true
-			p.assumeAbsent(JobName(p.sj, index+1, 0))
-		}
-	}
+	d.need(a)
 	return false
 }
 
-func (p *planner) start(index int, job *batchv1.Job) {
-	status := &p.plan.Status
-	created := job.CreationTimestamp
-	if created.IsZero() {
-		created = p.now
-	}
-	if status.StartTime == nil {
-		status.StartTime = created.DeepCopy()
-	}
-	step := v1alpha1.StepStatus{
-		Name:      p.sj.Spec.Containers[index].Name,
-		JobName:   job.Name,
-		JobUID:    job.UID,
-		State:     v1alpha1.StepRunning,
-		StartTime: created.DeepCopy(),
-		Retries:   p.nextRetry(index),
-	}
-	status.Steps = append(status.Steps[:index:index], step)
-	message := fmt.Sprintf("Started job %d", index)
-	if step.Retries > 0 {
-		message += " again as " + job.Name
-	}
-	p.activate(created)
-	if !p.isSuspended() {
-		p.goOn()
-	}
-	p.emit(normal(v1alpha1.ReasonJobStarted, message))
-	// A completion that is stored in the same write as the start of the next step is the greater news.
-	if len(p.plan.Events) < 2 || p.plan.Events[len(p.plan.Events)-2].Reason != v1alpha1.ReasonJobCompleted {
-		p.underWay(v1alpha1.ReasonJobStarted, message)
+// lookAfter has the SequentialJob looked at again after that time, if not earlier.
+func (d *decider) lookAfter(wait time.Duration) {
+	if d.lookAgain == 0 || wait < d.lookAgain {
+		d.lookAgain = wait
 	}
 }
 
-// follow looks at the Job of the running step. Only Complete=True is success: SuccessCriteriaMet or a succeeded pod
-// come while pods still run. Failed counts first, so that a Job with both never starts the next step.
-func (p *planner) follow(index int, step *v1alpha1.StepStatus) bool {
-	job := p.byUID[step.JobUID]
-	if job == nil {
-		if next := p.successor(index); next != nil {
-			p.completeStep(index, step, next.CreationTimestamp)
-			return true
-		}
-		p.failStep(index, step, v1alpha1.ReasonJobDeleted,
-			fmt.Sprintf("Job %s was deleted before it was seen to end", step.JobName))
-		p.assumeAbsent(JobName(p.sj, index+1, 0))
-		return false
-	}
-	if failed := jobCondition(job, batchv1.JobFailed); failed != nil {
-		step.CompletionTime = failed.LastTransitionTime.DeepCopy()
-		p.plan.Failed = job
-		p.failStep(index, step, conditionReason(failed.Reason), p.describeFailure(failed))
-		return false
-	}
-	if complete := jobCondition(job, batchv1.JobComplete); complete != nil {
-		ended := complete.LastTransitionTime
-		if job.Status.CompletionTime != nil {
-			ended = *job.Status.CompletionTime
-		}
-		p.completeStep(index, step, ended)
-		return true
-	}
-	p.followRunning(index, step, job)
-	return false
+func (d *decider) emit(event Event) {
+	d.events = append(d.events, event)
 }
 
-func (p *planner) completeStep(index int, step *v1alpha1.StepStatus, ended metav1.Time) {
-	step.State = v1alpha1.StepCompleted
-	step.CompletionTime = ended.DeepCopy()
-	message := fmt.Sprintf("Job %d completed successfully", index)
-	p.emit(normal(v1alpha1.ReasonJobCompleted, message))
-	p.underWay(v1alpha1.ReasonJobCompleted, message)
+// noteSpecChange tells of an edit of a sequence that is under way, unless what it has caused is told anyway.
+func (d *decider) noteSpecChange() {
+	tells := func(e Event) bool {
+		return slices.Contains([]string{
+			v1alpha1.ReasonSuspended, v1alpha1.ReasonResumed, v1alpha1.ReasonRetrying, v1alpha1.ReasonInvalidSpec,
+			v1alpha1.ReasonJobUpdateFailed,
+		}, e.Reason)
+	}
+	if d.sj.Status.ObservedGeneration <= 0 || !d.isSpecChanged() || slices.ContainsFunc(d.events, tells) {
+		return
+	}
+	d.events = slices.Insert(d.events, 0, normal(v1alpha1.ReasonSpecChanged,
+		fmt.Sprintf("Spec changed to generation %d: steps that have not started follow it", d.sj.Generation)))
 }
 
-// followRunning keeps the Job of the running step as the spec wants it, and tells if it does not get on.
-func (p *planner) followRunning(index int, step *v1alpha1.StepStatus, job *batchv1.Job) {
-	suspended := p.followSuspension(index, step, job)
-	p.change(index, job, suspended)
-	if !suspended {
-		p.followPods(index, job)
-	}
+func (d *decider) isSpecChanged() bool {
+	return d.sj.Status.ObservedGeneration != d.sj.Generation
 }

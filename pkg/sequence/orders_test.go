@@ -34,7 +34,7 @@ func TestAllOrdersOfEventsEndTheSame(t *testing.T) {
 				if failing >= 0 && taken < 0 && steps < 3 {
 					retried := newScene(steps, failing, taken)
 					retried.w.changeSpec(func(spec *v1alpha1.SequentialJobSpec) { spec.Retries = new(int32(1)) })
-					retried.shell.restart(retried.w)
+					retried.process.restart(retried.w)
 					t.Run(name+" and is retried", func(t *testing.T) { exploreAll(t, retried) })
 				}
 			}
@@ -45,7 +45,7 @@ func TestAllOrdersOfEventsEndTheSame(t *testing.T) {
 // scene is a world with one controller process, and the way by which it was come to.
 type scene struct {
 	w       *world
-	shell   *shell
+	process *process
 	failing int
 	path    []string
 }
@@ -56,17 +56,17 @@ func newScene(steps, failing, taken int) *scene {
 		name := fmt.Sprintf("etl-%d", taken)
 		w.jobs[name] = &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: name, UID: "uid-foreign"}}
 	}
-	return &scene{w: w, shell: newShell(w), failing: failing}
+	return &scene{w: w, process: newProcess(w), failing: failing}
 }
 
 func (s *scene) clone(move string) *scene {
-	return &scene{w: s.w.clone(), shell: s.shell.clone(), failing: s.failing, path: append(slices.Clip(s.path), move)}
+	return &scene{w: s.w.clone(), process: s.process.clone(), failing: s.failing, path: append(slices.Clip(s.path), move)}
 }
 
 // key is all that decides what may come after, leaving out what follows from the rest.
 func (s *scene) key() string {
 	var out strings.Builder
-	for _, sj := range []*v1alpha1.SequentialJob{s.w.sj, s.shell.seenSJ} {
+	for _, sj := range []*v1alpha1.SequentialJob{s.w.sj, s.process.seenSJ} {
 		out.WriteString(sj.ResourceVersion + string(sj.Status.Phase) + strings.Join(sj.Finalizers, ","))
 		for _, step := range sj.Status.Steps {
 			out.WriteString(" " + string(step.JobUID) + string(step.State))
@@ -77,7 +77,7 @@ func (s *scene) key() string {
 		}
 		out.WriteString("\n")
 	}
-	for _, jobs := range []map[string]*batchv1.Job{s.w.jobs, s.shell.seenJobs} {
+	for _, jobs := range []map[string]*batchv1.Job{s.w.jobs, s.process.seenJobs} {
 		for _, name := range slices.Sorted(maps.Keys(jobs)) {
 			out.WriteString(name + " " + string(jobs[name].UID) + " " + jobs[name].ResourceVersion + ",")
 		}
@@ -96,24 +96,24 @@ var sceneMoves = append([]sceneMove{
 	{"the running Job ends", (*scene).endJob},
 	{"a recorded Job is deleted", (*scene).dropRecordedJob},
 	{"the foreign Job is removed", (*scene).removeForeignJob},
-	{"the controller sees the Jobs", func(s *scene) bool { s.shell.seeJobs(s.w); return true }},
-	{"the controller sees its writes", func(s *scene) bool { s.shell.seeSJ(s.w); return true }},
-	{"the controller starts anew", func(s *scene) bool { s.shell.restart(s.w); return true }},
-	{"the controller works", func(s *scene) bool { s.shell.sync(s.w); return true }},
+	{"the controller sees the Jobs", func(s *scene) bool { s.process.seeJobs(s.w); return true }},
+	{"the controller sees its writes", func(s *scene) bool { s.process.seeSJ(s.w); return true }},
+	{"the controller starts anew", func(s *scene) bool { s.process.restart(s.w); return true }},
+	{"the controller works", func(s *scene) bool { s.process.sync(s.w); return true }},
 }, crashes()...)
 
 // crashes returns the moves in which the controller ends after so many requests of a turn.
 func crashes() []sceneMove {
-	const most = 7 // no turn of a scene has more
+	const most = 9 // no turn of a scene has more
 	var out []sceneMove
 	for requests := 1; requests < most; requests++ {
 		out = append(out, sceneMove{fmt.Sprintf("the controller crashes after %d requests", requests), func(s *scene) bool {
-			s.shell.begin(s.w)
-			for n := 0; n < requests && s.shell.at != none; n++ {
-				s.shell.step(s.w)
+			s.process.begin(s.w)
+			for n := 0; n < requests && !s.process.isIdle(); n++ {
+				s.process.step(s.w)
 			}
-			crashed := s.shell.at != none
-			s.shell.restart(s.w)
+			crashed := !s.process.isIdle()
+			s.process.restart(s.w)
 			return crashed
 		}})
 	}
@@ -123,7 +123,7 @@ func crashes() []sceneMove {
 func (s *scene) endJob() bool {
 	for _, job := range controlled(s.w.jobs, s.w.sj.UID) {
 		switch {
-		case hasEnded(job):
+		case sequence.HasEnded(job):
 			continue
 		case job.Name == fmt.Sprintf("etl-%d", s.failing):
 			s.w.failJob(job.Name, batchv1.JobReasonBackoffLimitExceeded)
@@ -160,8 +160,8 @@ func (s *scene) removeForeignJob() bool {
 func (s *scene) calmRound() {
 	s.removeForeignJob()
 	s.endJob()
-	s.shell.restart(s.w)
-	s.shell.sync(s.w)
+	s.process.restart(s.w)
+	s.process.sync(s.w)
 }
 
 // status is what is stored, but for the order of the conditions.
@@ -218,7 +218,7 @@ func exploreAll(t *testing.T, start *scene) {
 
 // over says whether there is nothing left to do or to see.
 func (s *scene) over() bool {
-	return sequence.Finished(&s.w.sj.Status) && len(s.w.sj.Finalizers) == 0 && s.shell.seenSJ == s.w.sj
+	return sequence.Finished(&s.w.sj.Status) && len(s.w.sj.Finalizers) == 0 && s.process.seenSJ == s.w.sj
 }
 
 // verify expects the one end of every state that is an end, and of every other that it is on its way to one: what a calm

@@ -9,31 +9,47 @@ import (
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 )
 
+// conflict is what comes of a first step whose Job's name is taken.
+func conflict(event string) outcome {
+	return outcome{
+		Finalizer: true, Phase: v1alpha1.SequentialJobPending, Reason: "JobNameConflict",
+		Events: []string{"Warning JobNameConflict: " + event},
+	}
+}
+
 func TestNextKnowsItsJobs(t *testing.T) {
 	var (
-		firstRuns  = []string{"etl-0 uid-job-0 Running"}
 		firstDone  = []string{"etl-0 uid-job-0 Completed"}
 		secondRuns = []string{"etl-0 uid-job-0 Completed", "etl-1 uid-job-1 Running"}
 		gone       = outcome{
 			Phase: v1alpha1.SequentialJobFailed, Reason: "JobDeleted", Steps: []string{"etl-0 uid-job-0 Failed"},
 			Events: []string{"Warning JobFailed: Job 0 (extract) failed: JobDeleted: Job etl-0 was deleted before it was seen to end"},
 		}
+		secondStays = outcome{Finalizer: true, Phase: v1alpha1.SequentialJobRunning, Reason: "JobCompleted", Steps: secondRuns}
 	)
+	const waits = ": step 0 (extract) starts once that Job is deleted"
 	runNext(t, map[string]nextCase{
-		"a foreign Job of the first step's name is ignored": {
+		"a foreign Job of the first step's name is left alone": {
+			sj: newSequence("extract", "transform"),
+			jobs: jobs(0, complete, func(job *batchv1.Job) {
+				job.UID, job.OwnerReferences[0].UID, job.OwnerReferences[0].Name = "uid-foreign", "uid-other", "other"
+			}),
+			want: conflict("Job etl-0 exists already and belongs to SequentialJob other" + waits),
+		},
+		"a Job of a former SequentialJob of this name is waited for, and nobody is told": {
 			sj:   newSequence("extract", "transform"),
 			jobs: jobs(0, ownedByAnother, complete),
-			want: outcome{Create: "etl-0", Finalizer: true},
+			want: outcome{Finalizer: true, Phase: v1alpha1.SequentialJobPending, Reason: "JobNameConflict"},
 		},
-		"a Job without owner is ignored, whatever its labels": {
+		"a Job without owner is left alone, whatever its labels": {
 			sj:   newSequence("extract", "transform"),
 			jobs: jobs(0, func(job *batchv1.Job) { job.OwnerReferences = nil }, complete),
-			want: outcome{Create: "etl-0", Finalizer: true},
+			want: conflict("Job etl-0 exists already and belongs to somebody else" + waits),
 		},
-		"a Job that we own without controlling it is ignored": {
+		"a Job that we own without controlling it is left alone": {
 			sj:   newSequence("extract", "transform"),
 			jobs: jobs(0, func(job *batchv1.Job) { job.OwnerReferences[0].Controller = nil }, complete),
-			want: outcome{Create: "etl-0", Finalizer: true},
+			want: conflict("Job etl-0 exists already and belongs to somebody else" + waits),
 		},
 		"a foreign Job in place of the running step's counts as its loss": {
 			sj:   nthRuns(0),
@@ -50,13 +66,13 @@ func TestNextKnowsItsJobs(t *testing.T) {
 			jobs: func(sj *v1alpha1.SequentialJob) []*batchv1.Job {
 				other := jobOf(sj, 0, failed)
 				other.UID = "uid-recreated"
-				return []*batchv1.Job{jobOf(sj, 0), other}
+				return []*batchv1.Job{jobOf(sj, 0, running), other}
 			},
-			want: outcome{Finalizer: true, Phase: v1alpha1.SequentialJobRunning, Reason: "JobStarted", Steps: firstRuns},
+			want: stays(),
 		},
 		"the next step's Job proves that the running step's, now lost, was complete": {
 			sj:   nthRuns(0),
-			jobs: jobs(1),
+			jobs: jobs(1, running),
 			want: outcome{
 				Finalizer: true, Phase: v1alpha1.SequentialJobRunning, Reason: "JobCompleted", Steps: secondRuns,
 				Events: []string{"Normal JobCompleted: Job 0 completed successfully", "Normal JobStarted: Started job 1"},
@@ -81,25 +97,25 @@ func TestNextKnowsItsJobs(t *testing.T) {
 		"a running step's Job that is being deleted still counts": {
 			sj:   nthRuns(0),
 			jobs: jobs(0, terminating),
-			want: outcome{Finalizer: true, Phase: v1alpha1.SequentialJobRunning, Reason: "JobStarted", Steps: firstRuns},
+			want: outcome{Finalizer: true, Phase: v1alpha1.SequentialJobRunning, Reason: "JobEnding", Steps: stays().Steps},
 		},
 		"the loss of a completed step's Job changes nothing": {
 			sj:   nthRuns(1),
-			jobs: jobs(1),
-			want: outcome{Finalizer: true, Phase: v1alpha1.SequentialJobRunning, Reason: "JobCompleted", Steps: secondRuns},
+			jobs: jobs(1, running),
+			want: secondStays,
 		},
 		"a completed step's Job that now says Failed changes nothing": {
 			sj: nthRuns(1),
 			jobs: func(sj *v1alpha1.SequentialJob) []*batchv1.Job {
-				return []*batchv1.Job{jobOf(sj, 0, failed), jobOf(sj, 1)}
+				return []*batchv1.Job{jobOf(sj, 0, failed), jobOf(sj, 1, running)}
 			},
-			want: outcome{Finalizer: true, Phase: v1alpha1.SequentialJobRunning, Reason: "JobCompleted", Steps: secondRuns},
+			want: secondStays,
 		},
 		"an unrecorded Job of the next step is taken over": {
 			sj: ranUntil(func(sj *v1alpha1.SequentialJob) []*batchv1.Job {
 				return []*batchv1.Job{jobOf(sj, 0, complete)}
 			}),
-			jobs: jobs(1),
+			jobs: jobs(1, running),
 			want: outcome{
 				Finalizer: true, Phase: v1alpha1.SequentialJobRunning, Reason: "JobStarted", Steps: secondRuns,
 				Events: []string{"Normal JobStarted: Started job 1"},
@@ -108,18 +124,20 @@ func TestNextKnowsItsJobs(t *testing.T) {
 		"a Job of the right name that runs another step is not taken over": {
 			sj:   newSequence("extract", "transform"),
 			jobs: jobs(0, func(job *batchv1.Job) { job.Labels[v1alpha1.StepNameLabel] = "edited-away" }),
-			want: outcome{Create: "etl-0", Finalizer: true},
+			want: conflict(`Job etl-0 runs step "edited-away", which was edited away just as it started` + waits),
 		},
 		"a Job of a step further on is not this step's": {
-			sj:   nthRuns(0),
-			jobs: func(sj *v1alpha1.SequentialJob) []*batchv1.Job { return []*batchv1.Job{jobOf(sj, 0), jobOf(sj, 2)} },
-			want: outcome{Finalizer: true, Phase: v1alpha1.SequentialJobRunning, Reason: "JobStarted", Steps: firstRuns},
+			sj: nthRuns(0),
+			jobs: func(sj *v1alpha1.SequentialJob) []*batchv1.Job {
+				return []*batchv1.Job{jobOf(sj, 0, running), jobOf(sj, 2)}
+			},
+			want: stays(),
 		},
 		"an edit of a step that has not started is noted": {
 			sj:   edited(nthRuns(0), func(sj *v1alpha1.SequentialJob) { sj.Spec.Containers[1].Name = "convert" }),
-			jobs: jobs(0),
+			jobs: jobs(0, running),
 			want: outcome{
-				Finalizer: true, Phase: v1alpha1.SequentialJobRunning, Reason: "JobStarted", Steps: firstRuns,
+				Finalizer: true, Phase: v1alpha1.SequentialJobRunning, Reason: "JobStarted", Steps: stays().Steps,
 				Events: []string{"Normal SpecChanged: Spec changed to generation 2: steps that have not started follow it"},
 			},
 		},
@@ -139,7 +157,7 @@ func TestNextKnowsItsJobs(t *testing.T) {
 		},
 		"fewer steps than have started: the running one is still waited for": {
 			sj:   edited(nthRuns(1), func(sj *v1alpha1.SequentialJob) { sj.Spec.Containers = sj.Spec.Containers[:1] }),
-			jobs: jobs(0, func(job *batchv1.Job) { job.Name, job.UID = "etl-1", "uid-job-1" }),
+			jobs: jobs(0, running, func(job *batchv1.Job) { job.Name, job.UID = "etl-1", "uid-job-1" }),
 			want: outcome{
 				Finalizer: true, Phase: v1alpha1.SequentialJobRunning, Reason: "JobCompleted", Steps: secondRuns,
 				Events: []string{"Normal SpecChanged: Spec changed to generation 2: steps that have not started follow it"},
@@ -187,7 +205,7 @@ func TestNextReportsSuspension(t *testing.T) {
 			sj:   isSuspended(),
 			jobs: jobs(0, func(job *batchv1.Job) { job.Spec.Suspend = new(false) }),
 			want: outcome{
-				Finalizer: true, Phase: v1alpha1.SequentialJobRunning, Reason: "JobStarted", Steps: firstRuns,
+				Finalizer: true, Phase: v1alpha1.SequentialJobRunning, Reason: "JobStarted", Steps: stays().Steps,
 				Events: []string{"Normal Resumed: Job 0 (extract) is no longer suspended"},
 			},
 		},
@@ -240,12 +258,12 @@ func TestNextDeletion(t *testing.T) {
 		return out
 	}
 	runNext(t, map[string]nextCase{
-		"all Jobs are deleted, ended or not, recorded or not": {
+		"Jobs that run are deleted, recorded or not; the garbage collector takes those that have ended": {
 			sj: deleted(nthRuns(1)),
 			jobs: func(sj *v1alpha1.SequentialJob) []*batchv1.Job {
 				return append(upTo(sj, 1), jobOf(sj, 2))
 			},
-			want: with(true, "etl-0", "etl-1", "etl-2"),
+			want: with(true, "etl-1", "etl-2"),
 		},
 		"a Job that is being deleted is waited for, not deleted again": {
 			sj:   deleted(nthRuns(1)),
@@ -273,7 +291,7 @@ func TestNextDeletion(t *testing.T) {
 		"the next step is not created when the Job completes during deletion": {
 			sj:   deleted(nthRuns(1)),
 			jobs: jobs(1, complete, terminating),
-			want: with(true),
+			want: with(false),
 		},
 	})
 }

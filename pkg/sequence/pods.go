@@ -1,16 +1,13 @@
 package sequence
 
 import (
-	"cmp"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
@@ -18,157 +15,208 @@ import (
 )
 
 const (
-	// startGrace is how long a step may take to have a running pod before anybody asks why. Most take less.
+	// startGrace is how long a step may have no ready pod before anybody asks why. Most take less to start, and to end.
 	startGrace = 10 * time.Second
-	// maxInspectInterval is how long a cause that changes to another can stay unnoticed. That it is gone altogether shows
-	// at once, because the Job then changes.
+	// maxInspectInterval is how long a cause that changes to another can stay unnoticed.
 	maxInspectInterval = time.Minute
 )
 
-// followPods has the pods of the running step looked at if none of them is ready for a while, and ends what was said
-// about them once one is.
-func (p *planner) followPods(index int, job *batchv1.Job) {
-	if ptr.Deref(job.Status.Ready, 0) > 0 {
-		if c := p.progressing(); c != nil && c.Reason == v1alpha1.ReasonPodNotStarted {
-			p.underWay(v1alpha1.ReasonJobStarted, fmt.Sprintf("Started job %d", index))
-		}
+// followPods tells why the running step does not get on, if none of its pods is ready for a while, and ends what was said about
+// them once one is. What is about to end, by success or on purpose, has no ready pod either, and nothing is wrong with it.
+func (d *decider) followPods(index int, step *v1alpha1.StepStatus, job *batchv1.Job, note string) {
+	switch target := jobCondition(job, batchv1.JobFailureTarget); {
+	case isSucceeding(job):
+		return
+	case target != nil:
+		d.reportEnding(index, step, job, conditionReason(target.Reason))
+		return
+	case !job.DeletionTimestamp.IsZero():
+		d.reportEnding(index, step, job, "Deleted")
 		return
 	}
-	since := job.CreationTimestamp
+	d.reportQueued(index, step, note)
+	isLost := d.f.PodLost && d.isStartRecorded(index) && !d.f.isAnswered(CreateJob) && // not the step before
+		mayBeReplaced(job)
+	waited := d.waited(job)
+	switch {
+	case ptr.Deref(job.Status.Ready, 0) > 0 && !isLost:
+		d.reportCause(index, step, note, Cause{})
+		return
+	case waited < startGrace && !isLost:
+		d.lookAfter(startGrace - waited)
+		return
+	}
+	d.lookAfter(min(max(startGrace, waited/2), maxInspectInterval))
+	if cause, ok := d.inspect(job, step.Name, isLost); ok {
+		d.reportCause(index, step, note, cause)
+	}
+}
+
+// mayBeReplaced says whether the Job makes another pod for one that fails or is deleted.
+func mayBeReplaced(job *batchv1.Job) bool {
+	lost := job.Status.Failed + ptr.Deref(job.Status.Terminating, 0)
+	return lost <= ptr.Deref(job.Spec.BackoffLimit, lost)
+}
+
+// isSucceeding says whether the Job controller has seen that a pod succeeded.
+func isSucceeding(job *batchv1.Job) bool {
+	uncounted := job.Status.UncountedTerminatedPods
+	return jobCondition(job, batchv1.JobSuccessCriteriaMet) != nil || job.Status.Succeeded > 0 ||
+		uncounted != nil && len(uncounted.Succeeded) > 0
+}
+
+// since is when the Job began to need a pod that is ready: it was started, resumed, or had one.
+func (d *decider) since(job *batchv1.Job) time.Time {
+	since := job.CreationTimestamp.Time
+	later := func(t time.Time) {
+		if t.After(since) {
+			since = t
+		}
+	}
+	later(d.f.Unready)
 	if job.Status.StartTime != nil {
-		since = *job.Status.StartTime
+		later(job.Status.StartTime.Time)
 	}
-	// A clock that was set back makes it negative.
-	waited := max(0, p.now.Sub(since.Time))
-	if waited < startGrace {
-		p.plan.LookAgain = startGrace - waited
+	if d.status.ActiveSince != nil {
+		later(d.status.ActiveSince.Time)
+	}
+	return since
+}
+
+// waited is for how long the Job has had no ready pod. A clock that was set back does not make it negative.
+func (d *decider) waited(job *batchv1.Job) time.Duration {
+	return max(0, d.now.Sub(d.since(job)))
+}
+
+// inspect finds out why the Job has no ready pod, or what became of one that is lost. Events are asked for only if the pods do not
+// tell.
+func (d *decider) inspect(job *batchv1.Job, step string, isLost bool) (Cause, bool) {
+	if !d.ask(Action{Request: ListJobPods, Job: job, Optional: true}) {
+		return Cause{}, false
+	}
+	if _, refused := d.f.refusalOf(ListJobPods); refused {
+		return Cause{}, false
+	}
+	switch {
+	case isLost:
+		return whatWasLost(step, d.f.JobPods), true
+	case d.isStopping(d.f.JobPods):
+		return Cause{}, false // somebody stops it, perhaps for the Job's deadline, which the Job does not say yet
+	}
+	cause, about := WhyNotReady(job, step, d.f.JobPods)
+	if about == nil {
+		return cause, cause.Reason != "" || anyPodRuns(d.f.JobPods) // between two pods nothing is known
+	}
+	if !d.ask(Action{Request: ListEvents, About: about.GetUID(), Optional: true}) {
+		return Cause{}, false
+	}
+	if why := currentWarning(about, d.since(job), d.f.Events); why != "" {
+		return notStarted(withoutPodName(job.Name, why)), true
+	}
+	return cause, cause.Reason != "" || anyPodRuns(d.f.JobPods)
+}
+
+// isStopping says whether the newest pod that has not ended is being deleted and still has time to stop.
+func (d *decider) isStopping(pods []corev1.Pod) bool {
+	for _, pod := range newestFirst(pods) {
+		if !hasPodEnded(&pod) {
+			return pod.DeletionTimestamp != nil && d.now.Before(new(metav1.NewTime(pod.DeletionTimestamp.Add(startGrace))))
+		}
+	}
+	return false
+}
+
+// subjectOf names a step in a message.
+func subjectOf(index int, step *v1alpha1.StepStatus) string {
+	return fmt.Sprintf("Job %d (%s) ", index, step.Name)
+}
+
+// reportCause says why the running step does not get on, or that it does again. One event tells of each kind of cause, however
+// often it is seen.
+func (d *decider) reportCause(index int, step *v1alpha1.StepStatus, note string, cause Cause) {
+	before := d.progress()
+	if cause.Reason == "" {
+		d.clearCause(index, step, note, cause.Message)
 		return
 	}
-	p.plan.Inspect = job
-	p.plan.LookAgain = min(max(startGrace, waited/2), maxInspectInterval)
-}
-
-func (p *planner) progressing() *metav1.Condition {
-	return meta.FindStatusCondition(p.plan.Status.Conditions, v1alpha1.ConditionProgressing)
-}
-
-// Cause is why a step's Job has no running pod.
-type Cause struct {
-	// Reason is ReasonPodNotStarted or ReasonPodFailed, or empty if there is nothing to tell.
-	Reason string
-	// Message begins with the reason that Kubernetes gives, in one word, and a colon.
-	Message string
-}
-
-// WhyNotRunning finds out why a Job that has not ended has no ready pod, from its pods and the warnings that Kubernetes
-// published about it and them.
-func WhyNotRunning(job *batchv1.Job, pods []corev1.Pod, events []corev1.Event) Cause {
-	pods = slices.Clone(pods)
-	slices.SortStableFunc(pods, func(a, b corev1.Pod) int { return b.CreationTimestamp.Compare(a.CreationTimestamp.Time) })
-	for i := range pods {
-		pod := &pods[i]
-		if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
-			continue
-		}
-		if why := whyNotStarted(pod, events); why != "" {
-			return Cause{Reason: v1alpha1.ReasonPodNotStarted, Message: why}
-		}
-		// It runs and is not ready yet, or is about to start: nothing is wrong with it.
-		return Cause{}
-	}
-	if why := lastWarning(string(job.UID), events); why != "" && job.Status.Active == 0 {
-		return Cause{Reason: v1alpha1.ReasonPodNotStarted, Message: withoutPodName(job.Name, why)}
-	}
-	if failure := FailureDetail(job.Labels[v1alpha1.StepNameLabel], pods); failure != "" {
-		return Cause{Reason: v1alpha1.ReasonPodFailed, Message: "the Job tries again: " + failure}
-	}
-	if job.Status.StartTime == nil {
-		return Cause{Reason: v1alpha1.ReasonPodNotStarted, Message: "NotAcknowledged: the Job controller has not started the Job yet"}
-	}
-	return Cause{}
-}
-
-// whyNotStarted says what keeps a pod's containers from starting.
-func whyNotStarted(pod *corev1.Pod, events []corev1.Event) string {
-	if !pod.DeletionTimestamp.IsZero() {
-		return onNode(fmt.Sprintf("Terminating: pod %s is being deleted and has not ended yet", pod.Name), pod)
-	}
-	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
-			return joinNonEmpty(": ", clean(c.Reason), clean(c.Message))
-		}
-	}
-	for _, status := range slices.Concat(pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses) {
-		waiting := status.State.Waiting
-		if waiting == nil || waiting.Reason == "" || waiting.Reason == "PodInitializing" || waiting.Reason == "ContainerCreating" {
-			continue
-		}
-		text := joinNonEmpty(": ", clean(waiting.Reason), fmt.Sprintf("container %q", status.Name), clean(waiting.Message))
-		if ended := status.LastTerminationState.Terminated; ended != nil {
-			text += "; " + describeEnd(status.Name, ended)
-		}
-		return text
-	}
-	if pod.Status.Phase == corev1.PodPending {
-		return lastWarning(string(pod.UID), events)
-	}
-	return ""
-}
-
-// lastWarning returns the latest warning about an object.
-func lastWarning(uid string, events []corev1.Event) string {
-	var latest *corev1.Event
-	for i := range events {
-		event := &events[i]
-		if string(event.InvolvedObject.UID) != uid || event.Type != corev1.EventTypeWarning {
-			continue
-		}
-		if latest == nil || !eventTime(event).Before(eventTime(latest)) {
-			latest = event
-		}
-	}
-	if latest == nil {
-		return ""
-	}
-	return joinNonEmpty(": ", clean(latest.Reason), clean(latest.Message))
-}
-
-func eventTime(event *corev1.Event) time.Time {
-	return cmp.Or(event.LastTimestamp.Time, event.EventTime.Time, event.CreationTimestamp.Time)
-}
-
-// withoutPodName leaves out what is random about a pod that could not be created: the same cause has the same text.
-func withoutPodName(job, text string) string {
-	random := regexp.MustCompile(`"` + regexp.QuoteMeta(job) + `-[a-z0-9]{5}"`)
-	return random.ReplaceAllString(text, fmt.Sprintf("%q", job+"-*"))
-}
-
-// Stuck returns the plan for the case that the Job of p.Inspect has no running pod for that cause. One event tells of
-// each kind of cause, however often it is seen.
-func (p Plan) Stuck(sj *v1alpha1.SequentialJob, cause Cause, now metav1.Time) Plan {
-	index := len(p.Status.Steps) - 1
-	if p.Inspect == nil || index < 0 || cause.Reason == "" {
-		return p
-	}
-	verb := "has no running pod"
-	if cause.Reason == v1alpha1.ReasonPodFailed {
-		verb = "had a pod that failed"
-	}
-	subject := fmt.Sprintf("Job %d (%s) %s: ", index, p.Status.Steps[index].Name, verb)
-	message := cut(subject+cause.Message, maxDetail)
-	r := p.reopen(sj, now)
-	before := r.progressing()
-	known := before != nil && before.Reason == cause.Reason && strings.HasPrefix(before.Message, subject)
-	if known && kindOfCause(before.Message[len(subject):]) == kindOfCause(cause.Message) {
+	subject := subjectOf(index, step) + cause.Verb + ": "
+	text := cut(subject+cause.Message, maxDetail-len(note)-len(cause.Count))
+	message := joinNonEmpty("; ", text+cause.Count, note)
+	isSame := before != nil && before.Reason == cause.Reason && strings.HasPrefix(before.Message, subject)
+	if isSame && kindOfCause(before.Message[len(subject):]) == kindOfCause(cause.Message) {
 		if isImagePull(cause.Message) {
-			return p // kubelet alternates between two texts
+			return // kubelet alternates between two texts
 		}
 	} else {
-		r.emit(warning(cause.Reason, message))
+		d.emit(warning(cause.Reason, joinNonEmpty("; ", text, note)))
 	}
-	r.underWay(cause.Reason, message)
-	r.summarise()
-	return r.plan
+	d.setProgressing(cause.Reason, message)
+}
+
+// clearCause says that nothing is wrong any more, and what the step does.
+func (d *decider) clearCause(index int, step *v1alpha1.StepStatus, note, doing string) {
+	c := d.progress()
+	message := joinNonEmpty("; ", joinNonEmpty(": ", startMessage(index, step), doing), note)
+	switch {
+	case c == nil:
+	case isCause(c.Reason), c.Reason == v1alpha1.ReasonJobStarted && note == "" && (doing != "" || strings.Contains(c.Message, initNote)):
+		d.setProgressing(v1alpha1.ReasonJobStarted, message)
+	}
+}
+
+// isCause says whether that is the reason of a condition that tells why a step does not get on.
+func isCause(reason string) bool {
+	return reason == v1alpha1.ReasonPodNotStarted || reason == v1alpha1.ReasonPodFailed || reason == v1alpha1.ReasonPodStillRunning
+}
+
+// reportEnding says that the running step's Job is about to end, and what its pods say before they go. It is on purpose, so that no
+// event tells of it; the one of the end will.
+func (d *decider) reportEnding(index int, step *v1alpha1.StepStatus, job *batchv1.Job, reason string) {
+	mark := "Job " + fmt.Sprintf("%d (%s)", index, step.Name) + endingMark + reason
+	if c := d.progress(); c != nil && c.Reason == v1alpha1.ReasonJobEnding && strings.HasPrefix(c.Message, mark) {
+		return
+	}
+	if !d.ask(Action{Request: ListJobPods, Job: job}) {
+		return
+	}
+	if _, refused := d.f.refusalOf(ListJobPods); refused {
+		d.lookAfter(startGrace)
+		return
+	}
+	detail := FailureDetail(step.Name, d.f.JobPods)
+	if detail == "" {
+		detail = d.causeReported(index)
+	}
+	stopping := ""
+	for i := range d.f.JobPods {
+		if pod := &d.f.JobPods[i]; pod.DeletionTimestamp != nil && !hasPodEnded(pod) {
+			stopping = fmt.Sprintf(" (pod %s has %d s to stop)", pod.Name, ptr.Deref(pod.DeletionGracePeriodSeconds, 0))
+			break
+		}
+	}
+	d.setProgressing(v1alpha1.ReasonJobEnding, cut(joinNonEmpty(": ", mark, detail), maxDetail-len(stopping))+stopping)
+}
+
+// stoppingNote is what reportEnding appends.
+var stoppingNote = regexp.MustCompile(` \(pod \S+ has \d+ s to stop\)$`)
+
+const beforeThat = "before that: "
+
+// causeReported returns what the stored status says of the trouble of the running step, or of how it ends.
+func (d *decider) causeReported(index int) string {
+	c := d.storedProgress()
+	if c == nil || !strings.HasPrefix(c.Message, subjectOf(index, &d.status.Steps[index])) {
+		return ""
+	}
+	if isCause(c.Reason) {
+		return beforeThat + c.Message
+	}
+	if c.Reason != v1alpha1.ReasonJobEnding {
+		return ""
+	}
+	_, ending, _ := strings.Cut(stoppingNote.ReplaceAllString(c.Message, ""), endingMark)
+	_, detail, _ := strings.Cut(ending, ": ")
+	return detail
 }
 
 func kindOfCause(message string) string {
@@ -181,4 +229,20 @@ func kindOfCause(message string) string {
 
 func isImagePull(message string) bool {
 	return strings.HasPrefix(message, "ErrImagePull") || strings.HasPrefix(message, "ImagePullBackOff")
+}
+
+// whatWasLost says what became of a pod that failed or was deleted while its step goes on.
+func whatWasLost(step string, pods []corev1.Pod) Cause {
+	pods = newestFirst(pods)
+	for i := range pods {
+		if pod := &pods[i]; pod.DeletionTimestamp != nil && !hasPodEnded(pod) {
+			return Cause{Reason: v1alpha1.ReasonPodFailed, Verb: "lost a pod", Message: onNode(fmt.Sprintf(
+				"Deleted: pod %s is being deleted and has %d s to stop; the Job replaces it then", pod.Name,
+				ptr.Deref(pod.DeletionGracePeriodSeconds, 0)), pod)}
+		}
+	}
+	if failure := FailureDetail(step, pods); failure != "" {
+		return Cause{Reason: v1alpha1.ReasonPodFailed, Verb: verbFailed, Message: "the Job tries again: " + failure}
+	}
+	return Cause{Reason: v1alpha1.ReasonPodFailed, Verb: "lost a pod", Message: "Deleted: it failed or was deleted, and is gone; the Job replaces it"}
 }

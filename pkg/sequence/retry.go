@@ -1,6 +1,9 @@
 package sequence
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
 
 	"k8s.io/utils/ptr"
@@ -13,58 +16,98 @@ import (
 
 // nextRetry is how often the step at index will have been started again once it starts next: 0 for a step that has not
 // started.
-func (p *planner) nextRetry(index int) int32 {
-	if index >= len(p.plan.Status.Steps) {
+func (d *decider) nextRetry(index int) int32 {
+	if index >= len(d.status.Steps) {
 		return 0
 	}
-	return p.plan.Status.Steps[index].Retries + 1
+	return d.status.Steps[index].Retries + 1
 }
 
-// retryIsGranted says whether the status grants one more retry than steps have made use of.
-func (p *planner) retryIsGranted() bool {
+// isRetryGranted says whether the status grants one more retry than steps have made use of.
+func (d *decider) isRetryGranted() bool {
 	var used int32
-	for i := range p.plan.Status.Steps {
-		used += p.plan.Status.Steps[i].Retries
+	for i := range d.status.Steps {
+		used += d.status.Steps[i].Retries
 	}
-	return p.plan.Status.Progress != nil && p.plan.Status.Progress.Retries > used
+	return d.status.Progress != nil && d.status.Progress.Retries > used
 }
 
-// mayRetry says whether a step that has just failed for that reason is started again by itself. What is invalid, or out
-// of time, would only fail again.
-func (p *planner) mayRetry(reason string) bool {
-	return p.hasRetriesLeft() && reason != v1alpha1.ReasonDeadlineExceeded && !p.outOfTime()
+// followFinished lets a failed sequence go on whose spec was changed so that it may; and adds to what is said of its failure what
+// could not be found out when it was recorded.
+func (d *decider) followFinished() {
+	if d.isResumed() {
+		d.grantRetry(d.firstToCheck(), "")
+		d.summarise()
+		return
+	}
+	d.observeGeneration()
+	d.completeFailure()
 }
 
-// resume lets a failed sequence go on whose spec was changed so that it may, and says whether it does.
-func (p *planner) resume() bool {
-	status := &p.plan.Status
-	if status.Phase != v1alpha1.SequentialJobFailed || !p.specChanged() || !p.hasRetriesLeft() {
-		return false
-	}
-	index := len(status.Steps)
-	if index > 0 && status.Steps[index-1].State == v1alpha1.StepFailed {
-		index--
-	}
-	p.grantRetry(index, "")
-	return true
+// isResumed says whether a failed sequence goes on.
+func (d *decider) isResumed() bool {
+	return d.status.Phase == v1alpha1.SequentialJobFailed && d.isSpecChanged() && d.hasRetriesLeft() && d.canHelp()
 }
 
-func (p *planner) hasRetriesLeft() bool {
-	return p.progress().Retries < ptr.Deref(p.sj.Spec.Retries, 0)
+// canHelp says whether the spec was changed since the failure in a way that can make the next attempt end otherwise. A step that
+// failed uses up all retries by itself, so that there is one left only if they were raised. What was invalid, or out of time, may
+// have some left; any other edit is not meant to spend them.
+func (d *decider) canHelp() bool {
+	with := d.status.FailedWith
+	if with == nil {
+		return true // recorded by a version that did not note it
+	}
+	now := failedWith(&d.sj.Spec)
+	deadline, deadlineNow := with.ActiveDeadlineSeconds, now.ActiveDeadlineSeconds
+	isDeadlineRaised := deadline != nil && (deadlineNow == nil || *deadlineNow > *deadline)
+	return now.StepsHash != with.StepsHash || now.Retries > with.Retries || isDeadlineRaised
+}
+
+// failedWith notes of a spec what could have made a difference.
+func failedWith(spec *v1alpha1.SequentialJobSpec) *v1alpha1.FailedWith {
+	return &v1alpha1.FailedWith{
+		StepsHash:             hashSteps(spec, AllSteps),
+		Retries:               ptr.Deref(spec.Retries, 0),
+		ActiveDeadlineSeconds: copyOf(spec.ActiveDeadlineSeconds),
+	}
+}
+
+// hashSteps returns a short text that is another one, in all likelihood, if the Job of the step at index would be another, or if what
+// any step runs would be.
+func hashSteps(spec *v1alpha1.SequentialJobSpec, index int) string {
+	const length = 8
+	parts := []any{spec.Containers, spec.Template, spec.PodFailurePolicy}
+	if index != AllSteps {
+		parts = []any{spec.Containers[index], spec.Template, spec.PodFailurePolicy, spec.BackoffLimit}
+	}
+	raw, err := json.Marshal(parts)
+	if err != nil {
+		return "" // what came from JSON goes back to JSON
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:length])
+}
+
+func (d *decider) hasRetriesLeft() bool {
+	granted := int32(0)
+	if d.status.Progress != nil {
+		granted = d.status.Progress.Retries
+	}
+	return granted < ptr.Deref(d.sj.Spec.Retries, 0)
 }
 
 // grantRetry records that the sequence goes on with the step at index.
-func (p *planner) grantRetry(index int, why string) {
-	status, progress := &p.plan.Status, p.progress()
+func (d *decider) grantRetry(index int, why string) {
+	status, progress := &d.status, d.ensureProgress()
 	progress.Retries++
 	progress.FailedIndex, progress.FailureReason = nil, ""
-	status.CompletionTime = nil
+	status.CompletionTime, status.FailedWith = nil, nil
 	name := ""
-	if index < len(p.sj.Spec.Containers) {
-		name = p.sj.Spec.Containers[index].Name // not the one in the status: it may have been renamed
+	if index < len(d.sj.Spec.Containers) {
+		name = d.sj.Spec.Containers[index].Name // not the one in the status: it may have been renamed
 	}
-	message := fmt.Sprintf("Retrying job %d (%s), retry %d of %d", index, name, progress.Retries, ptr.Deref(p.sj.Spec.Retries, 0))
-	p.emit(normal(v1alpha1.ReasonRetrying, message))
-	p.underWay(v1alpha1.ReasonRetrying, joinNonEmpty(": ", message, why))
-	p.plan.Again = true
+	message := fmt.Sprintf("Retrying job %d (%s), retry %d of %d", index, name, progress.Retries, ptr.Deref(d.sj.Spec.Retries, 0))
+	d.emit(normal(v1alpha1.ReasonRetrying, message))
+	d.setProgressing(v1alpha1.ReasonRetrying, joinNonEmpty(": ", message, why))
+	d.atOnce = true
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/example/sequential-job-operator/pkg/sequence"
 )
 
-// room is what TooLarge leaves for the status, less 8 KiB for the fields that the API server keeps of who wrote what.
+// room is what DescribeTooLarge leaves for the status, less 8 KiB for the fields that the API server keeps of who wrote what.
 const room = 120 << 10
 
 // longest returns a sequence of as many steps as there may be, whose names are as long as they may be.
@@ -79,17 +79,28 @@ func TestAnObjectThatLeavesNoRoomForItsStatusIsTooLarge(t *testing.T) {
 	sj := newSequence("extract", "load")
 	sj.Spec.Containers[1].Args = []string{""}
 	sj.Spec.Containers[1].Args[0] = strings.Repeat("x", limit-size(t, sj))
-	if problem := sequence.TooLarge(sj); problem != "" {
+	if problem := sequence.DescribeTooLarge(sj); problem != "" {
 		t.Errorf("at the limit: %s", problem)
 	}
 	sj.Status = longest(t).work().sj.Status
-	if problem := sequence.TooLarge(sj); problem != "" {
+	if problem := sequence.DescribeTooLarge(sj); problem != "" {
 		t.Errorf("the status counts: %s", problem)
 	}
 	sj.Spec.Containers[1].Args[0] += "x"
 	const want = "spec: Too long: the object has 1441793 bytes, and at most 1441792 leave room for its status: " +
 		"keep large values in ConfigMaps, Secrets or images"
-	if got := sequence.TooLarge(sj); got != want {
+	if got := sequence.DescribeTooLarge(sj); got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+func TestWhatLeavesNoRoomForItsStatusIsRefusedWithoutARequest(t *testing.T) {
+	check := &checker{}
+	s := checked(t, check, "extract", "load")
+	s.sj.Spec.Containers[1].Args = []string{strings.Repeat("x", 1500<<10)}
+	s.work().wantJobs()
+	check.wantAsked(t)
+	if c := conditions(&s.sj.Status)["Failed"]; !strings.HasPrefix(c, "True "+invalidSpec+invalidSpec+"spec: Too long: the object has") {
+		t.Errorf("Failed is %q", c)
 	}
 }

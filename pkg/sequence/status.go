@@ -3,6 +3,7 @@ package sequence
 import (
 	"fmt"
 	"regexp"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -10,169 +11,141 @@ import (
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 )
 
-// Blocked returns the plan for the case that the API server did not create the Job of p.Create, for a reason that may
-// pass: a name that is taken, a quota, load. The next step waits; everything before it is recorded.
-func (p Plan) Blocked(sj *v1alpha1.SequentialJob, reason, message string, now metav1.Time) Plan {
-	message = cut(clean(message), maxDetail)
-	r := p.reopen(sj, now)
-	before := meta.FindStatusCondition(sj.Status.Conditions, v1alpha1.ConditionProgressing)
-	if before == nil || before.Reason != reason || len(p.Status.Steps) != len(sj.Status.Steps) {
-		r.emit(warning(reason, message))
-	}
-	r.underWay(reason, message)
-	r.summarise()
-	return r.plan
-}
-
-// Waiting is Blocked without an event, for what passes by itself and is nobody's mistake.
-func (p Plan) Waiting(sj *v1alpha1.SequentialJob, reason, message string, now metav1.Time) Plan {
-	r := p.reopen(sj, now)
-	r.underWay(reason, message)
-	r.summarise()
-	return r.plan
-}
-
-// Invalid returns the plan for the case that the API server refuses the Job of the step at index, and would always
-// refuse it: the sequence fails, without that step ever having started.
-func (p Plan) Invalid(sj *v1alpha1.SequentialJob, index int, message string, now metav1.Time) Plan {
-	message = v1alpha1.ReasonInvalidSpec + ": " + cut(clean(message), maxDetail)
-	r := p.reopen(sj, now)
-	r.fail(index, v1alpha1.ReasonInvalidSpec, message)
-	r.emit(warning(v1alpha1.ReasonJobCreateFailed, message))
-	r.summarise()
-	return r.plan
-}
-
-// reopen makes a planner that changes a copy of p.
-func (p Plan) reopen(sj *v1alpha1.SequentialJob, now metav1.Time) *planner {
-	p.Status = *p.Status.DeepCopy()
-	p.Events = append([]Event(nil), p.Events...)
-	p.Create = nil
-	return &planner{sj: sj, now: now, plan: p}
-}
-
-func (p *planner) setCondition(conditionType string, status metav1.ConditionStatus, reason, message string) {
-	meta.SetStatusCondition(&p.plan.Status.Conditions, metav1.Condition{
+func (d *decider) setCondition(conditionType string, status metav1.ConditionStatus, reason, message string) {
+	meta.SetStatusCondition(&d.status.Conditions, metav1.Condition{
 		Type:               conditionType,
 		Status:             status,
 		Reason:             reason,
 		Message:            message,
-		ObservedGeneration: p.sj.Generation,
-		LastTransitionTime: p.now,
+		ObservedGeneration: d.sj.Generation,
+		LastTransitionTime: d.now,
 	})
 }
 
-func (p *planner) removeCondition(conditionType string) {
-	meta.RemoveStatusCondition(&p.plan.Status.Conditions, conditionType)
+func (d *decider) removeCondition(conditionType string) {
+	meta.RemoveStatusCondition(&d.status.Conditions, conditionType)
 }
 
-func (p *planner) underWay(reason, message string) {
-	p.setCondition(v1alpha1.ConditionAvailable, metav1.ConditionFalse, reason, message)
-	p.setCondition(v1alpha1.ConditionProgressing, metav1.ConditionTrue, reason, message)
-	p.setCondition(v1alpha1.ConditionFailed, metav1.ConditionFalse, reason, message)
-	p.setCondition(v1alpha1.ConditionReconciling, metav1.ConditionTrue, reason, message)
-	p.removeCondition(v1alpha1.ConditionStalled)
-	p.activate(p.now)
-	p.plan.Status.Phase = v1alpha1.SequentialJobRunning
-	if len(p.plan.Status.Steps) == 0 {
-		p.plan.Status.Phase = v1alpha1.SequentialJobPending
+// progress returns the condition Progressing as it is going to be stored, or nil.
+func (d *decider) progress() *metav1.Condition {
+	return meta.FindStatusCondition(d.status.Conditions, v1alpha1.ConditionProgressing)
+}
+
+// storedProgress returns the condition Progressing as it is stored, or nil.
+func (d *decider) storedProgress() *metav1.Condition {
+	return meta.FindStatusCondition(d.sj.Status.Conditions, v1alpha1.ConditionProgressing)
+}
+
+// setProgressing says that the sequence has not ended and is not suspended.
+func (d *decider) setProgressing(reason, message string) {
+	d.setCondition(v1alpha1.ConditionAvailable, metav1.ConditionFalse, reason, message)
+	d.setCondition(v1alpha1.ConditionProgressing, metav1.ConditionTrue, reason, message)
+	d.setCondition(v1alpha1.ConditionFailed, metav1.ConditionFalse, reason, message)
+	d.setCondition(v1alpha1.ConditionReconciling, metav1.ConditionTrue, reason, message)
+	d.removeCondition(v1alpha1.ConditionStalled)
+	d.startClock(d.now)
+	d.status.Phase = v1alpha1.SequentialJobRunning
+	if len(d.status.Steps) == 0 {
+		d.status.Phase = v1alpha1.SequentialJobPending
 	}
 }
 
-func (p *planner) suspended(message string) {
-	p.setCondition(v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonSuspended, message)
-	p.setCondition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonSuspended, message)
-	p.setCondition(v1alpha1.ConditionFailed, metav1.ConditionFalse, v1alpha1.ReasonSuspended, message)
-	p.removeCondition(v1alpha1.ConditionReconciling)
-	p.removeCondition(v1alpha1.ConditionStalled)
-	p.deactivate(p.now)
-	p.plan.Status.Phase = v1alpha1.SequentialJobSuspended
+// setSuspended says that the sequence is suspended.
+func (d *decider) setSuspended(reason, message string) {
+	d.setCondition(v1alpha1.ConditionAvailable, metav1.ConditionFalse, reason, message)
+	d.setCondition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, reason, message)
+	d.setCondition(v1alpha1.ConditionFailed, metav1.ConditionFalse, reason, message)
+	d.removeCondition(v1alpha1.ConditionReconciling)
+	d.removeCondition(v1alpha1.ConditionStalled)
+	d.stopClock(d.now)
+	d.status.Phase = v1alpha1.SequentialJobSuspended
 }
 
-func (p *planner) complete() {
-	message := fmt.Sprintf("All %d steps completed successfully", len(p.plan.Status.Steps))
-	if len(p.plan.Status.Steps) == 1 {
+func (d *decider) complete() {
+	message := fmt.Sprintf("All %d steps completed successfully", len(d.status.Steps))
+	if len(d.status.Steps) == 1 {
 		message = "The only step completed successfully"
 	}
-	p.end(v1alpha1.SequentialJobCompleted)
-	p.setCondition(v1alpha1.ConditionAvailable, metav1.ConditionTrue, v1alpha1.ReasonCompleted, message)
-	p.setCondition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonCompleted, message)
-	p.setCondition(v1alpha1.ConditionFailed, metav1.ConditionFalse, v1alpha1.ReasonCompleted, message)
-	p.emit(normal(v1alpha1.ReasonCompleted, message))
+	// When its last step did, whenever that was noticed.
+	ended := d.now
+	if n := len(d.status.Steps); n > 0 && d.status.Steps[n-1].CompletionTime != nil {
+		ended = *d.status.Steps[n-1].CompletionTime
+	}
+	d.end(v1alpha1.SequentialJobCompleted, ended)
+	d.status.SpecCheck = nil // nothing starts any more
+	d.setCondition(v1alpha1.ConditionAvailable, metav1.ConditionTrue, v1alpha1.ReasonCompleted, message)
+	d.setCondition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonCompleted, message)
+	d.setCondition(v1alpha1.ConditionFailed, metav1.ConditionFalse, v1alpha1.ReasonCompleted, message)
+	d.emit(normal(v1alpha1.ReasonCompleted, message))
 }
 
 // failStep records that a step that had started failed. The sequence fails with it, unless it may be retried.
-func (p *planner) failStep(index int, step *v1alpha1.StepStatus, reason, detail string) {
+func (d *decider) failStep(index int, step *v1alpha1.StepStatus, why failure) {
 	step.State = v1alpha1.StepFailed
-	step.Message = reason
-	if detail != "" {
-		step.Message += ": " + cut(detail, maxDetail)
+	step.Message = why.reason
+	if why.detail != "" {
+		step.Message += ": " + cut(why.detail, maxDetail)
 	}
 	if step.CompletionTime == nil {
-		step.CompletionTime = p.now.DeepCopy()
+		step.CompletionTime = d.now.DeepCopy()
 	}
 	again := ""
 	if step.Retries > 0 {
 		again = " again as " + step.JobName
 	}
 	message := fmt.Sprintf("Job %d (%s) failed%s: %s", index, step.Name, again, step.Message)
-	if reason == v1alpha1.ReasonDeadlineExceeded {
-		p.emit(warning(v1alpha1.ReasonDeadlineExceeded, message))
+	if why.outOfTime {
+		d.emit(warning(v1alpha1.ReasonDeadlineExceeded, message))
 	} else {
-		p.emit(warning(v1alpha1.ReasonJobFailed, message))
+		d.emit(warning(v1alpha1.ReasonJobFailed, message))
 	}
-	if p.mayRetry(reason) {
-		p.grantRetry(index, message)
+	// What is out of time would only fail again.
+	if d.hasRetriesLeft() && !why.outOfTime && !d.isOutOfTime() {
+		d.grantRetry(index, message)
 		return
 	}
-	p.fail(index, reason, message)
+	d.fail(index, why.reason, message, *step.CompletionTime)
+	if why.outOfTime {
+		d.spendAllTime()
+	}
 }
 
-func (p *planner) fail(index int, reason, message string) {
-	p.end(v1alpha1.SequentialJobFailed)
-	if reason == v1alpha1.ReasonDeadlineExceeded {
-		p.spendAllTime()
-	}
-	progress := p.progress()
-	failedIndex := int32(index) //nolint:gosec // at most v1alpha1.MaxSteps
-	progress.FailedIndex = &failedIndex
+// fail ends the sequence with a failure of the step at index.
+func (d *decider) fail(index int, reason, message string, ended metav1.Time) {
+	d.end(v1alpha1.SequentialJobFailed, ended)
+	d.status.FailedWith = failedWith(&d.sj.Spec)
+	progress := d.ensureProgress()
+	progress.FailedIndex = new(int32(index)) //nolint:gosec // at most v1alpha1.MaxSteps
 	progress.FailureReason = reason
-	p.setCondition(v1alpha1.ConditionAvailable, metav1.ConditionFalse, reason, message)
-	p.setCondition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, reason, message)
-	p.setCondition(v1alpha1.ConditionFailed, metav1.ConditionTrue, reason, message)
-	p.setCondition(v1alpha1.ConditionStalled, metav1.ConditionTrue, reason, message)
+	d.setCondition(v1alpha1.ConditionAvailable, metav1.ConditionFalse, reason, message)
+	d.setCondition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, reason, message)
+	d.setCondition(v1alpha1.ConditionFailed, metav1.ConditionTrue, reason, message)
+	d.setCondition(v1alpha1.ConditionStalled, metav1.ConditionTrue, reason, message)
 }
 
-// end records when the sequence ended: when its last step did, whenever that was noticed.
-func (p *planner) end(phase v1alpha1.SequentialJobPhase) {
-	status := &p.plan.Status
-	status.Phase = phase
-	status.CompletionTime = p.now.DeepCopy()
-	if n := len(status.Steps); n > 0 && status.Steps[n-1].CompletionTime != nil &&
-		(n == len(p.sj.Spec.Containers) || status.Steps[n-1].State == v1alpha1.StepFailed) {
-		status.CompletionTime = status.Steps[n-1].CompletionTime.DeepCopy()
+func (d *decider) end(phase v1alpha1.SequentialJobPhase, ended metav1.Time) {
+	d.status.Phase = phase
+	d.status.CompletionTime = ended.DeepCopy()
+	d.stopClock(ended)
+	d.removeCondition(v1alpha1.ConditionReconciling)
+	d.removeCondition(v1alpha1.ConditionStalled)
+}
+
+func (d *decider) ensureProgress() *v1alpha1.JobProgress {
+	if d.status.Progress == nil {
+		d.status.Progress = &v1alpha1.JobProgress{}
 	}
-	p.deactivate(*status.CompletionTime)
-	p.removeCondition(v1alpha1.ConditionReconciling)
-	p.removeCondition(v1alpha1.ConditionStalled)
+	return d.status.Progress
 }
 
-func (p *planner) progress() *v1alpha1.JobProgress {
-	if p.plan.Status.Progress == nil {
-		p.plan.Status.Progress = &v1alpha1.JobProgress{}
-	}
-	return p.plan.Status.Progress
-}
-
-// summarise derives what follows from the rest: state, progress, and whether there is still something to clean up.
-func (p *planner) summarise() {
-	p.observeGeneration()
-	p.plan.Finalizer = !Finished(&p.plan.Status)
+// summarise derives what follows from the rest: state and progress.
+func (d *decider) summarise() {
+	d.observeGeneration()
 	state := v1alpha1.ExecutionState{}
-	progress := p.progress()
+	progress := d.ensureProgress()
 	progress.CompletedIndices = nil
-	for i := range p.plan.Status.Steps {
-		switch p.plan.Status.Steps[i].State {
+	for i := range d.status.Steps {
+		switch d.status.Steps[i].State {
 		case v1alpha1.StepCompleted:
 			state.Succeeded++
 			progress.CompletedIndices = append(progress.CompletedIndices, int32(i))
@@ -182,32 +155,38 @@ func (p *planner) summarise() {
 			state.Active++
 		}
 	}
-	p.plan.Status.State = &state
+	d.status.State = &state
 
-	total := len(p.sj.Spec.Containers)
+	total := len(d.sj.Spec.Containers)
 	progress.Completions = fmt.Sprintf("%d/%d", state.Succeeded, total)
 	progress.CurrentIndex = max(0, min(state.Succeeded, int32(total)-1)) //nolint:gosec // at most MaxSteps
 	if progress.FailedIndex != nil {
 		progress.CurrentIndex = *progress.FailedIndex
 	}
-	progress.CurrentStep = p.stepName(int(progress.CurrentIndex))
+	progress.CurrentStep = d.stepName(int(progress.CurrentIndex))
 }
 
-func (p *planner) stepName(index int) string {
-	if index >= 0 && index < len(p.plan.Status.Steps) {
-		return p.plan.Status.Steps[index].Name
+func (d *decider) stepName(index int) string {
+	if index >= 0 && index < len(d.status.Steps) {
+		return d.status.Steps[index].Name
 	}
-	if index >= 0 && index < len(p.sj.Spec.Containers) {
-		return p.sj.Spec.Containers[index].Name
+	if index >= 0 && index < len(d.sj.Spec.Containers) {
+		return d.sj.Spec.Containers[index].Name
 	}
 	return ""
 }
 
-func (p *planner) observeGeneration() {
-	p.plan.Status.ObservedGeneration = p.sj.Generation
-	for i := range p.plan.Status.Conditions {
-		p.plan.Status.Conditions[i].ObservedGeneration = p.sj.Generation
+func (d *decider) observeGeneration() {
+	d.status.ObservedGeneration = d.sj.Generation
+	for i := range d.status.Conditions {
+		d.status.Conditions[i].ObservedGeneration = d.sj.Generation
 	}
+}
+
+// hasReason says whether that is the reason for which a step failed.
+func hasReason(step *v1alpha1.StepStatus, reason string) bool {
+	before, _, _ := strings.Cut(step.Message, ":")
+	return before == reason
 }
 
 // reasonFormat is what the API server accepts as a condition's reason (metav1.Condition).

@@ -15,15 +15,6 @@ import (
 // lastStored is when the status was stored that a test starts from.
 var lastStored = metav1.NewTime(now.Add(-30 * time.Minute))
 
-// conditions writes all conditions as "status reason: message".
-func conditions(status *v1alpha1.SequentialJobStatus) map[string]string {
-	out := map[string]string{}
-	for _, c := range status.Conditions {
-		out[c.Type] = string(c.Status) + " " + c.Reason + ": " + c.Message
-	}
-	return out
-}
-
 func TestConditions(t *testing.T) {
 	const jobFailed = "BackoffLimitExceeded: Job 1 (transform) failed: BackoffLimitExceeded: Job has reached the backoff limit"
 	second := func(options ...jobOption) []*batchv1.Job {
@@ -31,21 +22,23 @@ func TestConditions(t *testing.T) {
 		return []*batchv1.Job{jobOf(sj, 1, options...)}
 	}
 	pending := newSequence("extract", "transform", "load")
+	taken := sequence.NewJob(pending, 0, 0)
+	taken.OwnerReferences[0].UID, taken.OwnerReferences[0].Kind, taken.OwnerReferences[0].Name = "uid-other", "CronJob", "nightly"
+	const conflict = "JobNameConflict: Job etl-0 exists already and belongs to CronJob nightly: step 0 (extract) starts once that Job is deleted"
+	const completed = "JobCompleted: Job 1 completed successfully" // the greater news, though job 2 started in the same turn
 	for name, tc := range map[string]struct {
-		plan sequence.Plan
+		turn turn
 		want map[string]string
 	}{
 		"pending": {
-			plan: sequence.Next(pending, nil, now).Blocked(pending, "JobNameConflict", "taken", metav1.NewTime(now)),
+			turn: turnOf(pending, []*batchv1.Job{taken}, now),
 			want: map[string]string{
-				"Available":   "False JobNameConflict: taken",
-				"Progressing": "True JobNameConflict: taken",
-				"Failed":      "False JobNameConflict: taken",
-				"Reconciling": "True JobNameConflict: taken",
+				"Available": "False " + conflict, "Progressing": "True " + conflict, "Failed": "False " + conflict,
+				"Reconciling": "True " + conflict,
 			},
 		},
 		"started": {
-			plan: sequence.Next(pending, []*batchv1.Job{jobOf(pending, 0)}, now),
+			turn: turnOf(pending, nil, now),
 			want: map[string]string{
 				"Available":   "False JobStarted: Started job 0",
 				"Progressing": "True JobStarted: Started job 0",
@@ -54,16 +47,14 @@ func TestConditions(t *testing.T) {
 			},
 		},
 		"a step completed": {
-			plan: sequence.Next(nthRuns(1), second(complete), now),
+			turn: turnOf(nthRuns(1), second(complete), now),
 			want: map[string]string{
-				"Available":   "False JobCompleted: Job 1 completed successfully",
-				"Progressing": "True JobCompleted: Job 1 completed successfully",
-				"Failed":      "False JobCompleted: Job 1 completed successfully",
-				"Reconciling": "True JobCompleted: Job 1 completed successfully",
+				"Available": "False " + completed, "Progressing": "True " + completed, "Failed": "False " + completed,
+				"Reconciling": "True " + completed,
 			},
 		},
 		"suspended": {
-			plan: sequence.Next(nthRuns(1), second(suspended), now),
+			turn: turnOf(nthRuns(1), second(suspended), now),
 			want: map[string]string{
 				"Available":   "False Suspended: Job 1 (transform) is suspended, and not by spec.suspend",
 				"Progressing": "False Suspended: Job 1 (transform) is suspended, and not by spec.suspend",
@@ -71,7 +62,7 @@ func TestConditions(t *testing.T) {
 			},
 		},
 		"completed": {
-			plan: sequence.Next(nthRuns(2), []*batchv1.Job{jobOf(pending, 2, complete)}, now),
+			turn: turnOf(nthRuns(2), []*batchv1.Job{jobOf(pending, 2, complete)}, now),
 			want: map[string]string{
 				"Available":   "True Completed: All 3 steps completed successfully",
 				"Progressing": "False Completed: All 3 steps completed successfully",
@@ -79,7 +70,7 @@ func TestConditions(t *testing.T) {
 			},
 		},
 		"failed": {
-			plan: sequence.Next(nthRuns(1), second(failed), now),
+			turn: turnOf(nthRuns(1), second(failed), now),
 			want: map[string]string{
 				"Available":   "False " + jobFailed,
 				"Progressing": "False " + jobFailed,
@@ -89,10 +80,10 @@ func TestConditions(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, conditions(&tc.plan.Status)); diff != "" {
+			if diff := cmp.Diff(tc.want, conditions(&tc.turn.Status)); diff != "" {
 				t.Errorf("unexpected conditions (-want +got):\n%s", diff)
 			}
-			for _, c := range tc.plan.Status.Conditions {
+			for _, c := range tc.turn.Status.Conditions {
 				if c.ObservedGeneration != 1 {
 					t.Errorf("%s is about generation %d, want 1", c.Type, c.ObservedGeneration)
 				}
@@ -103,7 +94,7 @@ func TestConditions(t *testing.T) {
 
 func TestConditionsFollowTheGeneration(t *testing.T) {
 	sj := edited(nthRuns(0), func(*v1alpha1.SequentialJob) {})
-	status := sequence.Next(sj, []*batchv1.Job{jobOf(sj, 0)}, now).Status
+	status := turnOf(sj, upTo(sj, 0), now).Status
 	if status.ObservedGeneration != 2 {
 		t.Errorf("observedGeneration is %d, want 2", status.ObservedGeneration)
 	}
@@ -138,7 +129,7 @@ func TestLastTransitionTimeMovesOnlyWithStatus(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			sj := nthRuns(0)
 			got := map[string]metav1.Time{}
-			for _, c := range sequence.Next(sj, []*batchv1.Job{jobOf(sj, 0, tc.end...)}, now).Status.Conditions {
+			for _, c := range turnOf(sj, []*batchv1.Job{jobOf(sj, 0, tc.end...)}, now).Status.Conditions {
 				got[c.Type] = c.LastTransitionTime
 			}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
@@ -155,7 +146,8 @@ func TestStateAndProgress(t *testing.T) {
 		state    v1alpha1.ExecutionState
 		progress v1alpha1.JobProgress
 	}{
-		"nothing started": {
+		"nothing started, because its name is taken": {
+			jobs:     []*batchv1.Job{jobOf(sj, 0, ownedByAnother)},
 			progress: v1alpha1.JobProgress{CurrentStep: "extract", Completions: "0/3"},
 		},
 		"first step runs": {
@@ -194,7 +186,7 @@ func TestStateAndProgress(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			status := sequence.Next(sj, tc.jobs, now).Status
+			status := turnOf(sj, tc.jobs, now).Status
 			if diff := cmp.Diff(&tc.state, status.State); diff != "" {
 				t.Errorf("unexpected state (-want +got):\n%s", diff)
 			}
@@ -208,9 +200,9 @@ func TestStateAndProgress(t *testing.T) {
 func TestTimesAreThoseOfTheJobs(t *testing.T) {
 	sj := newSequence("extract", "transform")
 	finishedAt := func(index int, options ...jobOption) *metav1.Time {
-		return sequence.Next(sj, append(upTo(sj, index)[:index], jobOf(sj, index, options...)), now).Status.CompletionTime
+		return turnOf(sj, append(upTo(sj, index)[:index], jobOf(sj, index, options...)), now).Status.CompletionTime
 	}
-	status := sequence.Next(sj, []*batchv1.Job{jobOf(sj, 0, complete), jobOf(sj, 1)}, now).Status
+	status := turnOf(sj, []*batchv1.Job{jobOf(sj, 0, complete), jobOf(sj, 1)}, now).Status
 	byCondition := jobOf(sj, 0, complete)
 	byCondition.Status.CompletionTime = nil
 	neverStored := jobOf(sj, 0)
@@ -223,12 +215,12 @@ func TestTimesAreThoseOfTheJobs(t *testing.T) {
 		"step completes with its Job":              {status.Steps[0].CompletionTime, &ended},
 		"a running step has not ended":             {status.Steps[1].CompletionTime, nil},
 		"a running sequence has not ended":         {status.CompletionTime, nil},
-		"the Complete condition tells it too":      {sequence.Next(sj, []*batchv1.Job{byCondition}, now).Status.Steps[0].CompletionTime, &ended},
+		"the Complete condition tells it too":      {turnOf(sj, []*batchv1.Job{byCondition}, now).Status.Steps[0].CompletionTime, &ended},
 		"completed with the last Job":              {finishedAt(1, complete), &ended},
 		"failed with the first Job":                {finishedAt(0, failed), &ended},
 		"failed with the last Job":                 {finishedAt(1, failed), &ended},
-		"a Job without creation time starts now":   {sequence.Next(sj, []*batchv1.Job{neverStored}, now).Status.StartTime, new(metav1.NewTime(now))},
-		"a lost Job ends when its loss is noticed": {sequence.Next(lost, nil, now).Status.CompletionTime, new(metav1.NewTime(now))},
+		"a Job without creation time starts now":   {turnOf(sj, []*batchv1.Job{neverStored}, now).Status.StartTime, new(metav1.NewTime(now))},
+		"a lost Job ends when its loss is noticed": {turnOf(lost, nil, now).Status.CompletionTime, new(metav1.NewTime(now))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if diff := cmp.Diff(tc.want, tc.got); diff != "" {

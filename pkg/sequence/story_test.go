@@ -8,8 +8,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/ptr"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 	"github.com/example/sequential-job-operator/pkg/sequence"
@@ -23,7 +25,12 @@ type story struct {
 	now  time.Time
 	// told holds the events since it was last asked.
 	told []string
-	last sequence.Plan
+	last turn
+	pods []corev1.Pod
+	// warnings are what the API server has of events.
+	warnings []corev1.Event
+	// refuse answers a request by a refusal, or lets it pass.
+	refuse func(sequence.Action) sequence.Refusal
 }
 
 func tell(t *testing.T, steps ...string) *story {
@@ -48,27 +55,28 @@ func (s *story) after(d time.Duration) *story {
 // work lets the controller do all that it can do now.
 func (s *story) work() *story {
 	s.t.Helper()
+	api := &server{jobs: s.jobs, pods: s.pods, events: s.warnings, refuse: s.refuse}
 	for range 20 {
-		plan := sequence.Next(s.sj, s.jobs, s.now)
-		if plan.Create != nil {
-			s.create(plan.Create)
-			plan = sequence.Next(s.sj, s.jobs, s.now)
-		}
-		if plan.Create != nil {
-			s.t.Fatalf("a Job that exists is not seen: %s", plan.Create.Name)
-		}
-		if plan.Change != nil {
-			s.apply(plan.Change)
-		}
-		for _, event := range plan.Events {
+		turn, after := api.play(sequence.Facts{Now: s.now, SequentialJob: s.sj, Jobs: api.jobs})
+		for _, event := range turn.Events {
 			s.told = append(s.told, fmt.Sprintf("%s: %s", event.Reason, event.Message))
 		}
-		changed := cmp.Diff(s.sj.Status, plan.Status) != ""
-		s.sj.Status, s.last = plan.Status, plan
-		if !changed && (len(plan.Events) > 0 || plan.Again) {
-			s.t.Fatalf("a plan that changes no status has events %v, again %v", plan.Events, plan.Again)
+		for i, job := range api.jobs {
+			if job.UID == types.UID("uid-"+job.Name) && job.Status.StartTime == nil && !isSuspended(job) {
+				job = job.DeepCopy()
+				job.Status.StartTime, job.Status.Ready = new(metav1.NewTime(s.now)), new(int32(1))
+				api.jobs[i] = job
+			}
 		}
-		if !changed && plan.Change == nil {
+		changed := after == nil || cmp.Diff(s.sj.Status, after.Status) != "" || turn.Change != nil
+		if after == nil {
+			return s
+		}
+		s.sj, s.jobs, s.last = after, api.jobs, turn
+		if !changed && (len(turn.Events) > 0 || turn.Last.AtOnce) {
+			s.t.Fatalf("a turn that changes no status has events %v, at once %v", turn.Events, turn.Last.AtOnce)
+		}
+		if !changed {
 			return s
 		}
 	}
@@ -76,28 +84,7 @@ func (s *story) work() *story {
 	return s
 }
 
-func (s *story) create(job *batchv1.Job) {
-	job = job.DeepCopy()
-	job.UID = types.UID("uid-" + job.Name)
-	job.CreationTimestamp = metav1.NewTime(s.now)
-	job.Status.StartTime = new(metav1.NewTime(s.now))
-	job.Status.Ready = new(int32(1))
-	s.jobs = append(s.jobs, job)
-}
-
-// apply changes a Job as the API server and the Job controller would.
-func (s *story) apply(change *sequence.JobChange) {
-	job := s.job(change.Job.Name)
-	if job.Spec.Suspend != nil && *job.Spec.Suspend && !change.Suspend {
-		job.Status.StartTime = new(metav1.NewTime(s.now))
-	}
-	job.Spec.Suspend = &change.Suspend
-	job.Spec.ActiveDeadlineSeconds = change.ActiveDeadlineSeconds
-	job.Annotations = map[string]string{}
-	if change.SuspendedByUs {
-		job.Annotations[v1alpha1.SuspendedByAnnotation] = v1alpha1.ControllerName
-	}
-}
+func isSuspended(job *batchv1.Job) bool { return ptr.Deref(job.Spec.Suspend, false) }
 
 func (s *story) job(name string) *batchv1.Job {
 	s.t.Helper()
@@ -168,4 +155,20 @@ func (s *story) want(phase v1alpha1.SequentialJobPhase, progressing string) *sto
 		s.t.Errorf("phase %s with completionTime %v", s.sj.Status.Phase, s.sj.Status.CompletionTime)
 	}
 	return s
+}
+
+// conditions writes all conditions as "status reason: message".
+func conditions(status *v1alpha1.SequentialJobStatus) map[string]string {
+	out := map[string]string{}
+	for _, c := range status.Conditions {
+		out[c.Type] = string(c.Status) + " " + c.Reason + ": " + c.Message
+	}
+	return out
+}
+
+// create lets somebody create a Job.
+func (s *story) create(job *batchv1.Job) {
+	job = job.DeepCopy()
+	job.UID, job.CreationTimestamp = types.UID("uid-"+job.Name), metav1.NewTime(s.now)
+	s.jobs = append(s.jobs, job)
 }

@@ -2,106 +2,103 @@ package sequence
 
 import (
 	"fmt"
+	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/utils/ptr"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 )
 
-// queueLabel names the queue that a Job waits in, if Kueue manages it.
-const queueLabel = "kueue.x-k8s.io/queue-name"
+const (
+	// queueLabel names the queue that a Job waits in, if Kueue manages it.
+	queueLabel = "kueue.x-k8s.io/queue-name"
+	// queueNote marks the message about a step that goes on although spec.suspend is true.
+	queueNote = "only its queue can stop it"
+)
 
-func (p *planner) isSuspended() bool {
-	return ptr.Deref(p.sj.Spec.Suspend, false)
+func (d *decider) isSuspended() bool {
+	return ptr.Deref(d.sj.Spec.Suspend, false)
 }
 
-// followSuspension says whether the Job of the running step is, or is about to be, suspended, and reports it. What
-// somebody else, such as a queue, has suspended is never resumed from here: that is theirs to do. And what a queue lets run is
-// never suspended from here: the queue would resume it at once, again and again, and each time its pods would start anew.
-func (p *planner) followSuspension(index int, step *v1alpha1.StepStatus, job *batchv1.Job) bool {
+// shouldBeSuspended says whether the Job of the running step is to be suspended. What somebody else, such as a queue, has
+// suspended is never resumed from here: that is theirs to do. And what a queue lets run is never suspended from here: the
+// queue would resume it at once, again and again, and each time its pods would start anew.
+func (d *decider) shouldBeSuspended(job *batchv1.Job) bool {
+	if isJobSuspended(job) {
+		return d.isSuspended() || !isSuspendedByUs(job)
+	}
+	return d.isSuspended() && job.Labels[queueLabel] == ""
+}
+
+// followSuspension reports whether the Job of the running step is suspended. The note is what else is to be said of a step that
+// runs.
+func (d *decider) followSuspension(index int, step *v1alpha1.StepStatus, job *batchv1.Job) (suspended bool, note string) {
 	name := fmt.Sprintf("Job %d (%s)", index, step.Name)
-	queued := name + " goes on, because only its queue can stop it; nothing starts after it while spec.suspend is true"
-	switch suspended := ptr.Deref(job.Spec.Suspend, false); {
-	case p.isSuspended() && !suspended && job.Labels[queueLabel] != "":
-		p.letRun(queued)
-		return false
-	case p.isSuspended():
-		p.pause(name + " is suspended by spec.suspend")
-	case suspended && !suspendedByUs(job) && job.Labels[queueLabel] != "":
-		p.pause(fmt.Sprintf("%s is suspended: it waits in queue %q", name, job.Labels[queueLabel]))
-	case suspended && !suspendedByUs(job):
-		p.pause(name + " is suspended, and not by spec.suspend")
-	// Not the stored phase: that may be an earlier step's, which this plan has just recorded as complete.
-	case p.plan.Status.Phase == v1alpha1.SequentialJobSuspended:
-		p.emit(normal(v1alpha1.ReasonResumed, name+" is no longer suspended"))
-		p.underWay(v1alpha1.ReasonJobStarted, fmt.Sprintf("Started job %d", index))
-		return false
-	case p.says(queued):
-		p.underWay(v1alpha1.ReasonJobStarted, fmt.Sprintf("Started job %d", index))
-		return false
+	switch queue := job.Labels[queueLabel]; {
+	case d.isSuspended() && !isJobSuspended(job) && queue == "":
+		return false, "" // it will be, or somebody does not let it
+	case d.isSuspended() && !isJobSuspended(job):
+		return false, fmt.Sprintf("%s goes on, because %s; nothing starts after it while spec.suspend is true", name, queueNote)
+	case d.isSuspended():
+		d.pause(name + " is suspended by spec.suspend")
+	case isJobSuspended(job) && queue != "":
+		d.pause(fmt.Sprintf("%s is suspended: it waits in queue %q", name, queue))
+	case isJobSuspended(job):
+		d.pause(name + " is suspended, and not by spec.suspend")
+	// Not the stored phase: that may be an earlier step's, which was just found to be complete.
+	case d.status.Phase == v1alpha1.SequentialJobSuspended:
+		d.emit(normal(v1alpha1.ReasonResumed, name+" is no longer suspended"))
+		d.setProgressing(v1alpha1.ReasonJobStarted, startMessage(index, step))
+		return false, ""
 	default:
-		return false
+		return false, ""
 	}
-	return true
+	return true, ""
 }
 
-// letRun reports that a step runs although spec.suspend is true.
-func (p *planner) letRun(message string) {
-	if !p.says(message) {
-		p.emit(normal(v1alpha1.ReasonSuspended, message))
+// reportQueued says, beside whatever else there is to say of a step that runs, that it does so although spec.suspend is true.
+func (d *decider) reportQueued(index int, step *v1alpha1.StepStatus, note string) {
+	c := d.progress()
+	isReported := c != nil && strings.Contains(c.Message, queueNote)
+	switch {
+	case note != "" && !isReported:
+		d.emit(normal(v1alpha1.ReasonSuspended, note))
+		d.setProgressing(v1alpha1.ReasonJobStarted, note)
+	case note == "" && isReported:
+		d.setProgressing(v1alpha1.ReasonJobStarted, startMessage(index, step))
 	}
-	p.underWay(v1alpha1.ReasonJobStarted, message)
 }
 
-// says returns whether that is what the stored status says of the progress.
-func (p *planner) says(message string) bool {
-	progressing := meta.FindStatusCondition(p.sj.Status.Conditions, v1alpha1.ConditionProgressing)
-	return progressing != nil && progressing.Message == message
+func isJobSuspended(job *batchv1.Job) bool {
+	return ptr.Deref(job.Spec.Suspend, false)
 }
 
-func suspendedByUs(job *batchv1.Job) bool {
+func isSuspendedByUs(job *batchv1.Job) bool {
 	return job.Annotations[v1alpha1.SuspendedByAnnotation] == v1alpha1.ControllerName
 }
 
 // pauseBefore keeps the step at index from starting.
-func (p *planner) pauseBefore(index int) {
-	p.pause(fmt.Sprintf("Suspended by spec.suspend before job %d (%s)", index, p.sj.Spec.Containers[index].Name))
+func (d *decider) pauseBefore(index int) {
+	d.pause(fmt.Sprintf("Suspended by spec.suspend before job %d (%s)", index, d.sj.Spec.Containers[index].Name))
 }
 
-func (p *planner) pause(message string) {
-	if p.plan.Status.Phase != v1alpha1.SequentialJobSuspended {
-		p.emit(normal(v1alpha1.ReasonSuspended, message))
+func (d *decider) pause(message string) {
+	if d.status.Phase != v1alpha1.SequentialJobSuspended {
+		d.emit(normal(v1alpha1.ReasonSuspended, message))
 	}
-	p.suspended(message)
+	reason := v1alpha1.ReasonSuspended
+	if d.isSpecRefused() {
+		reason, message = v1alpha1.ReasonInvalidSpec, d.invalidMessage()
+	}
+	d.setSuspended(reason, message)
 }
 
-// goOn ends a pause between two steps.
-func (p *planner) goOn() {
-	if p.plan.Status.Phase == v1alpha1.SequentialJobSuspended {
+// endPause goes on after a pause between two steps.
+func (d *decider) endPause() {
+	if d.status.Phase == v1alpha1.SequentialJobSuspended {
 		const message = "No longer suspended"
-		p.emit(normal(v1alpha1.ReasonResumed, message))
-		p.underWay(v1alpha1.ReasonResumed, message)
-	}
-}
-
-// change makes the Job of the running step follow spec.suspend and spec.activeDeadlineSeconds. suspended says that
-// the sequence is paused, by whomever. A Job is changed only once the status names it: nobody would resume one that was
-// suspended and whose step the user then removed.
-func (p *planner) change(index int, job *batchv1.Job, suspended bool) {
-	is := ptr.Deref(job.Spec.Suspend, false)
-	want := JobChange{
-		Job:                   job,
-		Suspend:               suspended,
-		SuspendedByUs:         suspended && (!is || suspendedByUs(job)),
-		ActiveDeadlineSeconds: p.jobDeadline(job, is, suspended),
-	}
-	switch changed := want.Suspend != is || want.SuspendedByUs != suspendedByUs(job) ||
-		!ptr.Equal(want.ActiveDeadlineSeconds, job.Spec.ActiveDeadlineSeconds); {
-	case changed && p.startIsRecorded(index):
-		p.plan.Change = &want
-	case changed:
-		p.plan.Again = true
+		d.emit(normal(v1alpha1.ReasonResumed, message))
+		d.setProgressing(v1alpha1.ReasonResumed, message)
 	}
 }

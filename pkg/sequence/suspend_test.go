@@ -19,7 +19,7 @@ func TestSuspendingStopsTheRunningStepAndResumingGoesOnWithIt(t *testing.T) {
 		t.Errorf("the Job is not suspended, or does not say by whom: %v", job)
 	}
 	s.edit(resume).want("Running", "True JobStarted: Started job 0").wantEvents("Resumed: Job 0 (extract) is no longer suspended")
-	if job := s.job("etl-0"); *job.Spec.Suspend || len(job.Annotations) > 0 {
+	if job := s.job("etl-0"); *job.Spec.Suspend || job.Annotations[v1alpha1.SuspendedByAnnotation] != "" {
 		t.Errorf("the Job is still suspended, or says so: %v", job)
 	}
 	s.end("etl-0", complete).end("etl-1", complete).wantJobs("etl-0", "etl-1").
@@ -93,7 +93,7 @@ func TestWhatAQueueLetsRunIsNotSuspended(t *testing.T) {
 	s.told = nil
 	s.edit(suspend).want("Running", "True JobStarted: "+goesOn).
 		wantEvents("Suspended: " + goesOn)
-	if job := s.job("etl-0"); job.Spec.Suspend != nil && *job.Spec.Suspend || len(job.Annotations) > 0 {
+	if job := s.job("etl-0"); job.Spec.Suspend != nil && *job.Spec.Suspend || job.Annotations[v1alpha1.SuspendedByAnnotation] != "" {
 		t.Errorf("the Job was changed: %v", job)
 	}
 	s.told = nil
@@ -122,9 +122,32 @@ func TestTheMarkOfOurSuspensionGoesWithIt(t *testing.T) {
 	s.sj.Spec.Suspend = nil
 	s.job("etl-0").Spec.Suspend = new(false)
 	s.work()
-	if job := s.job("etl-0"); len(job.Annotations) > 0 {
+	if job := s.job("etl-0"); job.Annotations[v1alpha1.SuspendedByAnnotation] != "" {
 		t.Errorf("it still carries the mark: %v", job.Annotations)
 	}
 	s.job("etl-0").Spec.Suspend = new(true)
 	s.work().want("Suspended", "False Suspended: Job 0 (extract) is suspended, and not by spec.suspend")
+}
+
+// A queue lets the step run, and its pod does not start: both are said, whichever came first.
+func TestWhatAQueueLetsRunAndWhatKeepsItAreBothSaid(t *testing.T) {
+	const goesOn = "Job 0 (extract) goes on, because only its queue can stop it; nothing starts after it while spec.suspend is true"
+	const stuck = "Job 0 (extract) has no running pod: Unschedulable: no node"
+	queued := func(s *story) { s.job("etl-0").Labels["kueue.x-k8s.io/queue-name"] = "nightly" }
+
+	s := tell(t, "extract", "load").work()
+	queued(s)
+	s.edit(suspend).told = nil
+	s.stuck(unschedulable("no node")).want("Running", "True PodNotStarted: "+stuck+"; "+goesOn).
+		wantEvents("PodNotStarted: " + stuck + "; " + goesOn)
+	ready(1)(s.job("etl-0"))
+	s.work().want("Running", "True JobStarted: Started job 0; "+goesOn).wantEvents()
+
+	s = tell(t, "extract", "load").work()
+	queued(s)
+	s.stuck(unschedulable("no node")).told = nil
+	s.edit(suspend).want("Running", "True PodNotStarted: "+stuck+"; "+goesOn)
+	s.edit(resume).want("Running", "True PodNotStarted: "+stuck)
+	ready(1)(s.job("etl-0"))
+	s.work().want("Running", "True JobStarted: Started job 0")
 }

@@ -34,14 +34,16 @@ func (w *walk) others() {
 		w.dropJob()
 	case n < 68:
 		w.takeName()
-	case n < 74:
+	case n < 72:
 		w.removeForeignJobs()
+	case n < 74:
+		w.steal()
 	case n < 80:
 		w.editSteps()
 	case n < 94:
 		w.editSpec()
 	case n < 96:
-		if w.sj != nil && !w.isCreating() {
+		if w.sj != nil && !w.isCreating() && w.isProtected() {
 			orphan := w.oneIn(3)
 			w.note("user deletes the SequentialJob, orphan %v", orphan)
 			w.seen["deleted"]++
@@ -71,13 +73,13 @@ func (w *walk) anyJob(ok func(*batchv1.Job) bool) *batchv1.Job {
 
 // runJob takes a Job one step further, as the Job controller or a queue does.
 func (w *walk) runJob() {
-	job := w.anyJob(func(job *batchv1.Job) bool { return !hasEnded(job) })
+	job := w.anyJob(func(job *batchv1.Job) bool { return !sequence.HasEnded(job) })
 	if job == nil {
 		return
 	}
 	name := job.Name
 	switch n := w.random.IntN(20); {
-	case heldByUs(job) && isSuspended(job):
+	case heldByUs(job) && isSuspended(job), isSuspended(job) && len(job.OwnerReferences) == 0:
 		return // nobody else's to resume
 	case isSuspended(job) || (n < 3 && !heldByUs(job)):
 		w.note("a queue suspends %s: %v", name, !isSuspended(job))
@@ -128,8 +130,35 @@ func (w *walk) dropJob() {
 // have seen it and another one not. Users delete such a Job only while just one controller runs, or none.
 func (w *walk) forget(job *batchv1.Job) {
 	if record, ours := w.ledger[job.UID]; ours && record.complete && !record.done {
+		if w.oneIn(2) {
+			w.note("the processes see that %s was complete before it went", job.Name)
+			w.seen["seen to be complete before it was gone"]++
+			for _, p := range w.processes {
+				p.stop()
+				p.seeSJ(w.world)
+				p.seeJobs(w.world)
+			}
+			return
+		}
 		w.note("the processes start anew, without %s", job.Name)
 		w.restartAll()
+	}
+}
+
+// steal takes something off that the controller relies on.
+func (w *walk) steal() {
+	job := w.anyJob(func(job *batchv1.Job) bool { return w.ledger[job.UID].recorded && !sequence.HasEnded(job) })
+	switch n := w.random.IntN(3); {
+	case n == 0 && w.sj != nil && w.sj.DeletionTimestamp.IsZero():
+		w.note("a replace takes the finalizer off")
+		w.dropFinalizer(v1alpha1.CleanupFinalizer)
+	case job == nil || w.sj == nil || w.ledger[job.UID].owner != w.sj.UID || !w.sj.DeletionTimestamp.IsZero():
+	case n == 1:
+		w.note("somebody takes the labels off %s", job.Name)
+		w.takeLabels(job.Name)
+	case n == 2:
+		w.note("somebody takes the owner off %s", job.Name)
+		w.takeOwner(job.Name)
 	}
 }
 

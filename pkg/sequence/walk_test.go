@@ -12,6 +12,8 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 	"github.com/example/sequential-job-operator/pkg/sequence"
@@ -58,6 +60,8 @@ func TestRandomWalk(t *testing.T) {
 	for _, want := range []string{
 		"Pending", "Running", "Suspended", "Completed", "Failed", "retried", "resumed after failure", "waited for pods",
 		"suspended a Job", "resumed a Job", "changed a deadline", "out of time", "expired", "deleted", "name conflict",
+		"finalizer put back", "adopted a Job", "answer lost", "refused: denied", "refused: invalid", "refused: unavailable",
+		"seen to be complete before it was gone",
 	} {
 		if seen[want] == 0 {
 			t.Errorf("no walk ever came to %q: they prove less than they should", want)
@@ -69,16 +73,17 @@ func TestRandomWalk(t *testing.T) {
 // walk is a world in which things happen at random.
 type walk struct {
 	*world
-	random *rand.Rand
-	shells []*shell
-	log    []string
-	seen   map[string]int
+	random    *rand.Rand
+	processes []*process
+	log       []string
+	seen      map[string]int
+	lost      bool
 }
 
 func newWalk(seed uint64) *walk {
 	w := &walk{random: rand.New(rand.NewPCG(seed, 0)), world: newWorld("s0", "s1", "s2")} //nolint:gosec // no secret
 	for range 2 {
-		w.shells = append(w.shells, newShell(w.world))
+		w.processes = append(w.processes, newProcess(w.world))
 	}
 	return w
 }
@@ -105,8 +110,8 @@ func (w *walk) move() {
 	if w.oneIn(2) && (isUnlimited || !w.isCreating()) {
 		w.passTime(time.Duration(w.random.IntN(3)) * time.Second)
 	}
-	i := w.random.IntN(len(w.shells))
-	s := w.shells[i]
+	i := w.random.IntN(len(w.processes))
+	s := w.processes[i]
 	switch n := w.random.IntN(100); {
 	case n < 45:
 		w.work(i)
@@ -118,76 +123,103 @@ func (w *walk) move() {
 		s.seeJobs(w.world)
 	case n < 68:
 		w.note("process %d starts anew", i)
-		s.restart(w.world)
+		w.restart(s)
 	default:
 		w.others()
 	}
 }
 
-// work lets a process go on with its turn, or begin one. Now and then it pauses, or crashes, between two requests.
+// work lets a process go on with its turn, or begin one. Now and then it pauses, or crashes, between two requests, or one is
+// refused, or its answer is lost.
 func (w *walk) work(i int) {
-	s := w.shells[i]
-	if s.at == none {
-		s.rules.cause = w.anyCause()
+	s := w.processes[i]
+	if s.isIdle() {
+		w.trouble = []string{"", "Unschedulable"}[w.random.IntN(2)]
 		s.begin(w.world)
 	}
-	for s.at != none && len(w.problems) == 0 {
+	for !s.isIdle() && len(w.problems) == 0 {
 		if w.oneIn(12) {
-			w.note("process %d pauses before it %s", i, s.at)
+			w.note("process %d pauses before it has to %s", i, s.next.Request)
 			return
 		}
 		if w.oneIn(24) {
-			w.note("process %d crashes before it %s", i, s.at)
-			s.restart(w.world)
+			w.note("process %d crashes before it can %s", i, s.next.Request)
+			w.restart(s)
 			return
 		}
-		w.note("process %d %s", i, s.at)
+		if class, ok := w.anyRefusal(s.next.Request); ok {
+			w.note("process %d: %s is refused: %s", i, s.next.Request, class)
+			w.seen["refused: "+string(class)]++
+			s.take(refusedAs(class))
+			continue
+		}
+		w.note("process %d: %s %s", i, s.next.Request, w.loseAnswer())
 		w.observe(s)
+		if w.lost {
+			w.seen["answer lost"]++
+			s.rules.send(w.world, &s.facts, s.next)
+			s.take(refusedAs(sequence.Unavailable))
+			continue
+		}
 		s.step(w.world)
 	}
 }
 
+// anyRefusal says whether a request is refused, and how. What is refused for good ends most walks early, so it is rare.
+func (w *walk) anyRefusal(request sequence.Request) (sequence.Class, bool) {
+	classes := refusals(request)
+	if len(classes) == 0 || !w.oneIn(30) {
+		return "", false
+	}
+	class := classes[w.random.IntN(len(classes))]
+	return class, class != sequence.Invalid || w.oneIn(10)
+}
+
+// loseAnswer decides whether the answer to the next request gets lost, and says so.
+func (w *walk) loseAnswer() string {
+	if w.lost = w.oneIn(40); w.lost {
+		return "(its answer is lost)"
+	}
+	return ""
+}
+
 // observe lets nobody pause, between deciding on a create and doing it, for so long that a sequence gets deleted for its
 // age, and counts what is done.
-func (w *walk) observe(s *shell) {
+func (w *walk) observe(s *process) {
 	count := func(what string, happens bool) {
 		if happens {
 			w.seen[what]++
 		}
 	}
-	switch s.at {
-	case deleteExpired:
-		for _, other := range w.shells {
+	switch a := s.next; a.Request {
+	case sequence.DeleteSequentialJob:
+		for _, other := range w.processes {
 			if other.isCreating() {
 				other.restart(w.world)
 			}
 		}
 		count("expired", true)
-	case createJob:
-		count("retried", s.plan.AfterPods)
-	case readTakenJob:
-		count("name conflict", true)
-	case listPods:
-		count("waited for pods", w.podsRun(s.sj.UID))
-	case changeJob:
-		is := isSuspended(s.plan.Change.Job)
-		count("suspended a Job", s.plan.Change.Suspend && !is)
-		count("resumed a Job", !s.plan.Change.Suspend && is)
-		count("changed a deadline", s.plan.Change.Suspend == is)
-	case storeStatus:
-		before := s.sj.Status.Phase
-		count("resumed after failure", before == v1alpha1.SequentialJobFailed && !sequence.Finished(&s.plan.Status))
-		p := s.plan.Status.Progress
-		count("out of time", p.FailureReason == v1alpha1.ReasonDeadlineExceeded && !sequence.Finished(&s.sj.Status))
+	case sequence.CreateJob:
+		_, waited := s.facts.Answers[sequence.ListPods]
+		count("retried", waited)
+	case sequence.ReadJob:
+		count("name conflict", s.facts.Answers[sequence.CreateJob].Class == sequence.NameTaken)
+	case sequence.ListPods:
+		count("waited for pods", len(w.runningPods(s.facts.SequentialJob)) > 0)
+	case sequence.AddFinalizer:
+		count("finalizer put back", len(s.facts.SequentialJob.Status.Steps) > 0)
+	case sequence.ChangeJob:
+		count("suspended a Job", ptr.Deref(a.Change.Suspend, false))
+		count("resumed a Job", !ptr.Deref(a.Change.Suspend, true))
+		count("changed a deadline", a.Change.ActiveDeadlineSeconds != nil)
+		count("adopted a Job", len(a.Change.Labels) > 0 || a.Change.OwnerReferences != nil)
+	case sequence.StoreStatus:
+		before := s.facts.SequentialJob.Status
+		count("resumed after failure", before.Phase == v1alpha1.SequentialJobFailed && !sequence.Finished(a.Status))
+		p := a.Status.Progress
+		count("out of time", p.FailureReason == v1alpha1.ReasonDeadlineExceeded && !sequence.Finished(&before))
 	default:
 	}
-}
-
-func (w *walk) anyCause() sequence.Cause {
-	return []sequence.Cause{
-		{}, {Reason: v1alpha1.ReasonPodNotStarted, Message: "Unschedulable: no node"},
-		{Reason: v1alpha1.ReasonPodFailed, Message: "the Job tries again: exit code 1"},
-	}[w.random.IntN(3)]
 }
 
 // isNeeded says whether a process has decided to create a Job and has not done it yet, and this Job bars that, or is why it
@@ -195,18 +227,30 @@ func (w *walk) anyCause() sequence.Cause {
 // model.
 func (w *walk) isNeeded(job *batchv1.Job) bool {
 	record, ours := w.ledger[job.UID]
-	return slices.ContainsFunc(w.shells, func(s *shell) bool {
+	return slices.ContainsFunc(w.processes, func(s *process) bool {
 		return s.isCreating() && (!ours || s.mayCreate(&record) || !record.ended)
 	})
 }
 
 // isCreating says whether a process has decided to create any Job and has not done it yet.
 func (w *walk) isCreating() bool {
-	return slices.ContainsFunc(w.shells, (*shell).isCreating)
+	return slices.ContainsFunc(w.processes, (*process).isCreating)
+}
+
+// restart starts a process anew. It forgets what it saw of Jobs that are gone. If that is all that tells that a step was complete, no
+// other may go on knowing it: see forget.
+func (w *walk) restart(p *process) {
+	for _, job := range p.seenGone {
+		if record := w.ledger[job.UID]; record.complete && !record.done {
+			w.restartAll()
+			return
+		}
+	}
+	p.restart(w.world)
 }
 
 func (w *walk) restartAll() {
-	for _, s := range w.shells {
+	for _, s := range w.processes {
 		s.restart(w.world)
 	}
 }
@@ -219,15 +263,15 @@ func (w *walk) settle() {
 			spec.Suspend, spec.ActiveDeadlineSeconds, spec.TTLSecondsAfterFinished = nil, nil, nil
 		})
 	}
-	s := w.shells[0]
+	s := w.processes[0]
 	for range 40 {
 		w.note("all is calm")
 		for _, name := range slices.Sorted(maps.Keys(w.jobs)) {
 			job := w.jobs[name]
-			if isSuspended(job) && !heldByUs(job) && !hasEnded(job) {
+			if isSuspended(job) && !heldByUs(job) && !sequence.HasEnded(job) {
 				w.queueSuspends(name, false)
 			}
-			if job = w.jobs[name]; !hasEnded(job) && !isSuspended(job) {
+			if job = w.jobs[name]; !sequence.HasEnded(job) && !isSuspended(job) {
 				w.completeJob(name)
 			}
 			if w.sj != nil && w.inTheWay(job) {
@@ -248,6 +292,11 @@ func (w *walk) settle() {
 	}
 }
 
+// isInTheWay says whether a Job that has the name of a step's is not that step's.
+func isInTheWay(sj *v1alpha1.SequentialJob, index int, job *batchv1.Job) bool {
+	return !metav1.IsControlledBy(job, sj) || job.Labels[v1alpha1.StepNameLabel] != sj.Spec.Containers[index].Name
+}
+
 // inTheWay says whether a Job has the name of the next step's without being it, and the status asks for it to be deleted.
 func (w *world) inTheWay(job *batchv1.Job) bool {
 	c := meta.FindStatusCondition(w.sj.Status.Conditions, v1alpha1.ConditionProgressing)
@@ -258,5 +307,5 @@ func (w *world) inTheWay(job *batchv1.Job) bool {
 	if next > 0 && w.sj.Status.Steps[next-1].State == v1alpha1.StepFailed {
 		next--
 	}
-	return next < len(w.sj.Spec.Containers) && job.Name == sequence.NextJobName(w.sj) && sequence.Conflict(w.sj, next, job) != ""
+	return next < len(w.sj.Spec.Containers) && job.Name == sequence.NextJobName(w.sj) && isInTheWay(w.sj, next, job)
 }

@@ -8,17 +8,12 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+	"github.com/example/sequential-job-operator/pkg/sequence"
 )
 
 // What other controllers and users do to Jobs.
-
-func isSuspended(job *batchv1.Job) bool {
-	return ptr.Deref(job.Spec.Suspend, false)
-}
 
 func setSuspend(job *batchv1.Job, suspend bool) {
 	if job.Spec.Suspend = nil; suspend {
@@ -49,7 +44,7 @@ func (w *world) passTime(d time.Duration) {
 	w.clock = w.clock.Add(d)
 	for _, name := range slices.Sorted(maps.Keys(w.jobs)) {
 		job := w.jobs[name]
-		if hasEnded(job) || isSuspended(job) || job.Status.StartTime == nil || job.Spec.ActiveDeadlineSeconds == nil {
+		if sequence.HasEnded(job) || isSuspended(job) || job.Status.StartTime == nil || job.Spec.ActiveDeadlineSeconds == nil {
 			continue
 		}
 		if w.clock.Sub(job.Status.StartTime.Time) >= time.Duration(*job.Spec.ActiveDeadlineSeconds)*time.Second {
@@ -73,7 +68,10 @@ func (w *world) removeJob(name string, podsStay bool) {
 	job := w.jobs[name]
 	w.noteUnwanted(job)
 	delete(w.jobs, name)
-	if record, ours := w.ledger[job.UID]; ours && podsStay && !hasEnded(job) && !isSuspended(job) {
+	if w.intern == nil {
+		w.removed = append(w.removed, job)
+	}
+	if record, ours := w.ledger[job.UID]; ours && podsStay && !sequence.HasEnded(job) && !isSuspended(job) {
 		w.left[job.UID] = record.owner
 	}
 }
@@ -100,7 +98,7 @@ func (w *world) deleteOwn(seen *batchv1.Job) error {
 	case job.UID != seen.UID || job.ResourceVersion != seen.ResourceVersion:
 		return errConflict
 	}
-	if w.orphaned[metav1.GetControllerOfNoCopy(job).UID] {
+	if w.orphaned[w.ledger[job.UID].owner] {
 		w.problem("Job %s was deleted although the user asked to leave it alone", job.Name)
 	}
 	if job.DeletionTimestamp.IsZero() {
@@ -109,19 +107,20 @@ func (w *world) deleteOwn(seen *batchv1.Job) error {
 	return nil
 }
 
-// podsRun says whether pods that carry the label of that SequentialJob have not ended.
-func (w *world) podsRun(uid types.UID) bool {
-	for _, job := range w.jobs {
-		if w.ledger[job.UID].owner == uid && !hasEnded(job) && !isSuspended(job) {
-			return true
-		}
-	}
-	return w.podsLeft(uid)
+// takeLabels lets somebody take our labels off a Job: no cache of ours has it any more.
+func (w *world) takeLabels(name string) {
+	w.changeAnyJob(name, func(job *batchv1.Job) { job.Labels = nil })
 }
 
-// podsLeft says whether Jobs of that SequentialJob are gone whose pods are not.
-func (w *world) podsLeft(uid types.UID) bool {
-	return slices.Contains(slices.Collect(maps.Values(w.left)), uid)
+// takeOwner lets somebody take the reference to its controller off a Job.
+func (w *world) takeOwner(name string) {
+	w.changeAnyJob(name, func(job *batchv1.Job) { job.OwnerReferences = nil })
+}
+
+// isProtected says whether the SequentialJob has our finalizer, or needs none.
+func (w *world) isProtected() bool {
+	return slices.Contains(w.sj.Finalizers, v1alpha1.CleanupFinalizer) ||
+		!slices.ContainsFunc(w.createdFor(w.sj.UID), func(job *batchv1.Job) bool { return !sequence.HasEnded(job) })
 }
 
 // isGarbage says whether the garbage collector is about to remove a Job.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -32,6 +33,11 @@ type world struct {
 	clock time.Time
 	// left holds the Jobs that went before their pods did, each with the SequentialJob whose label these pods carry.
 	left map[types.UID]types.UID
+	// removed are the Jobs that went, as they were.
+	removed []*batchv1.Job
+	// trouble is what keeps pods from starting, and pods what else is to be seen of those of a Job.
+	trouble string
+	pods    map[string][]corev1.Pod
 	// parents counts the SequentialJobs that there ever were.
 	parents int
 
@@ -75,6 +81,7 @@ func (w *world) clone() *world {
 	out := *w
 	out.jobs, out.left, out.ledger = maps.Clone(w.jobs), maps.Clone(w.left), maps.Clone(w.ledger)
 	out.orphaned, out.told = maps.Clone(w.orphaned), maps.Clone(w.told)
+	out.removed = slices.Clip(w.removed)
 	out.problems = slices.Clone(w.problems)
 	return &out
 }
@@ -152,6 +159,17 @@ func controlled(jobs map[string]*batchv1.Job, uid types.UID) []*batchv1.Job {
 	return out
 }
 
+// createdFor returns the Jobs that were created for the SequentialJob with that UID, whatever somebody has taken off them.
+func (w *world) createdFor(uid types.UID) []*batchv1.Job {
+	var out []*batchv1.Job
+	for _, name := range slices.Sorted(maps.Keys(w.jobs)) {
+		if w.ledger[w.jobs[name].UID].owner == uid {
+			out = append(out, w.jobs[name])
+		}
+	}
+	return out
+}
+
 // checkVersion answers a write that was decided on seen.
 func (w *world) checkVersion(seen *v1alpha1.SequentialJob) error {
 	switch {
@@ -182,33 +200,26 @@ func (w *world) createJob(seen *v1alpha1.SequentialJob, job *batchv1.Job) (*batc
 }
 
 // changeJob patches a Job as a controller decided on when it was as change.Job.
-func (w *world) changeJob(change *sequence.JobChange) error {
+func (w *world) changeJob(change *sequence.JobChange) (*batchv1.Job, error) {
 	job := w.jobs[change.Job.Name]
 	switch {
 	case job == nil:
-		return errNotFound
+		return nil, errNotFound
 	case job.UID != change.Job.UID || job.ResourceVersion != change.Job.ResourceVersion:
-		return errConflict
+		return nil, errConflict
 	}
 	w.checkChange(job, change)
-	w.changeAnyJob(job.Name, func(job *batchv1.Job) {
-		setSuspend(job, change.Suspend)
-		delete(job.Annotations, v1alpha1.SuspendedByAnnotation)
-		if change.SuspendedByUs {
-			metav1.SetMetaDataAnnotation(&job.ObjectMeta, v1alpha1.SuspendedByAnnotation, v1alpha1.ControllerName)
-		}
-		job.Spec.ActiveDeadlineSeconds = change.ActiveDeadlineSeconds
-	})
-	return nil
+	return w.keepJob(changed(change)), nil
 }
 
-func (w *world) updateStatus(seen *v1alpha1.SequentialJob, plan *sequence.Plan) (*v1alpha1.SequentialJob, error) {
+// updateStatus stores the status of an action that was decided on when the SequentialJob was as seen.
+func (w *world) updateStatus(seen *v1alpha1.SequentialJob, a sequence.Action) (*v1alpha1.SequentialJob, error) {
 	if err := w.checkVersion(seen); err != nil {
 		return nil, err
 	}
-	w.checkStatus(w.sj, &plan.Status)
-	w.publish(w.sj, plan)
-	w.changeSJ(func(sj *v1alpha1.SequentialJob) { plan.Status.DeepCopyInto(&sj.Status) })
+	w.checkStatus(w.sj, a.Status)
+	w.publish(w.sj, a)
+	w.changeSJ(func(sj *v1alpha1.SequentialJob) { a.Status.DeepCopyInto(&sj.Status) })
 	for _, step := range w.sj.Status.Steps {
 		w.note(step.JobUID, func(record *jobRecord) {
 			record.recorded = true
@@ -268,8 +279,10 @@ func (w *world) removeIfReleased() {
 	if w.sj.DeletionTimestamp.IsZero() || len(w.sj.Finalizers) > 0 {
 		return
 	}
-	for _, job := range controlled(w.jobs, w.sj.UID) {
-		if !hasEnded(job) && !w.orphaned[w.sj.UID] {
+	for _, job := range w.createdFor(w.sj.UID) {
+		// One that nobody controls any more may have been released by the user: it is left alone, but waited for while it has pods.
+		isReleased := len(job.OwnerReferences) == 0 && isSuspended(job)
+		if !sequence.HasEnded(job) && !w.orphaned[w.sj.UID] && !isReleased {
 			w.problem("the SequentialJob went while its Job %s runs", job.Name)
 		}
 	}

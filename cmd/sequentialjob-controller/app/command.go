@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -28,7 +27,6 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/example/sequential-job-operator/pkg/controller"
-	"github.com/example/sequential-job-operator/pkg/generated/clientset/versioned"
 )
 
 const (
@@ -96,18 +94,18 @@ func run(ctx context.Context, o *options, flags *pflag.FlagSet) error {
 	if err != nil {
 		return err
 	}
-	kube, client, err := newClients(config)
+	clients, err := controller.NewClients(config)
 	if err != nil {
 		return err
 	}
-	informers, err := controller.NewInformers(kube, client, o.namespaces...)
+	informers, err := controller.NewInformers(clients.Kube, clients.SequentialJobs, o.namespaces...)
 	if err != nil {
 		return fmt.Errorf("set up: %w", err)
 	}
 	asked := ctx
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	c := controller.New(ctx, kube, client, informers)
+	c := controller.New(ctx, clients, informers)
 	watchDog := leaderelection.NewLeaderHealthzAdaptor(o.election.RenewDeadline.Duration)
 	if o.serving.port > 0 {
 		if err := serveAll(ctx, o, config, informers, watchDog, flags, fail); err != nil {
@@ -118,7 +116,7 @@ func run(ctx context.Context, o *options, flags *pflag.FlagSet) error {
 	informers.Start(ctx)
 	defer failUnlessFilled(ctx, informers, o.cacheTimeout, fail)()
 	work := func(ctx context.Context) error {
-		defer informers.PublishUndecodable(ctx, kube)()
+		defer informers.PublishUndecodable(ctx, clients.Kube)()
 		return c.Run(ctx, o.workers)
 	}
 	if o.election.LeaderElect {
@@ -198,21 +196,4 @@ func serveAll(
 	serve(ctx, listener, e.handler(&o.serving), fail)
 	klog.FromContext(ctx).Info("Serving health and metrics", "address", listener.Addr().String(), "tls", o.serving.tls)
 	return nil
-}
-
-// newClients returns a client for the built-in types, which speaks protobuf, and one for SequentialJobs, for which the
-// API server knows JSON only.
-func newClients(config *rest.Config) (kubernetes.Interface, versioned.Interface, error) {
-	protobuf := rest.CopyConfig(config)
-	protobuf.ContentType = runtime.ContentTypeProtobuf
-	protobuf.AcceptContentTypes = runtime.ContentTypeProtobuf + "," + runtime.ContentTypeJSON
-	kube, err := kubernetes.NewForConfig(protobuf)
-	if err != nil {
-		return nil, nil, fmt.Errorf("client for Jobs: %w", err)
-	}
-	client, err := versioned.NewForConfig(config)
-	if err != nil {
-		return nil, nil, fmt.Errorf("client for SequentialJobs: %w", err)
-	}
-	return kube, client, nil
 }

@@ -92,7 +92,7 @@ func TestEveryPermissionIsNeededAndNoneIsMissing(t *testing.T) {
 				s.grant(all)
 				s.run(env)
 				s.until("everything to be done", s.isDone)
-				if log := s.log(); strings.Contains(log, "forbidden") {
+				if log := s.log(); strings.Contains(log, "forbidden: User") {
 					t.Errorf("a permission is missing:\n%s", log)
 				}
 			})

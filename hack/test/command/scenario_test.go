@@ -92,6 +92,8 @@ func (s *scenario) run(environment ...string) {
 	s.must(s.createTaken())
 	s.create("done", func(sj *v1alpha1.SequentialJob) { sj.Spec.TTLSecondsAfterFinished = new(int32(0)) })
 	s.create("taken", func(*v1alpha1.SequentialJob) {})
+	// Its pods cannot be created, which only events tell.
+	s.create("podless", func(sj *v1alpha1.SequentialJob) { sj.Spec.Template.Spec.ServiceAccountName = "nobody" })
 	s.create("stuck", func(sj *v1alpha1.SequentialJob) {
 		sj.Spec.Template.Spec.NodeSelector = map[string]string{"example.com/nowhere": "true"}
 	})
@@ -190,7 +192,8 @@ func (s *scenario) scrape(ctx context.Context) bool {
 // isDone says whether everything has happened.
 func (s *scenario) isDone(ctx context.Context) bool {
 	sjs, err := s.client.BatchV1alpha1().SequentialJobs(s.ns).List(ctx, metav1.ListOptions{})
-	return err == nil && len(sjs.Items) == 1 && s.scraped && strings.Contains(s.messages(), "taken-0")
+	return err == nil && len(sjs.Items) == 2 && s.scraped && strings.Contains(s.messages(), "taken-0") &&
+		strings.Contains(s.messages(), "FailedCreate")
 }
 
 func (s *scenario) log() string {

@@ -5,10 +5,7 @@ import (
 	"errors"
 	"net/http"
 
-	"k8s.io/client-go/kubernetes"
-
 	"github.com/example/sequential-job-operator/pkg/controller"
-	"github.com/example/sequential-job-operator/pkg/generated/clientset/versioned"
 )
 
 // StartController runs a controller for this namespace in this process, as the command does, until the test ends or stop
@@ -29,11 +26,12 @@ func (c *Cluster) StartControllerThrough(wrap func(http.RoundTripper) http.Round
 	c.T.Helper()
 	config := RestConfig(c.T)
 	config.Wrap(wrap)
-	kube, client := kubernetes.NewForConfigOrDie(config), versioned.NewForConfigOrDie(config)
-	ctx, cancel := context.WithCancel(context.Background())
-	informers, err := controller.NewInformers(kube, client, c.Namespace)
+	clients, err := controller.NewClients(config)
 	Must(c.T, err)
-	ctl := controller.New(ctx, kube, client, informers)
+	ctx, cancel := context.WithCancel(context.Background())
+	informers, err := controller.NewInformers(clients.Kube, clients.SequentialJobs, c.Namespace)
+	Must(c.T, err)
+	ctl := controller.New(ctx, clients, informers)
 	informers.Start(ctx)
 	done := make(chan error, 1)
 	go func() { done <- ctl.Run(ctx, 2) }()

@@ -34,6 +34,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 	// Group=batch.example.com, Version=v1alpha1
 	case v1alpha1.SchemeGroupVersion.WithKind("ExecutionState"):
 		return &batchv1alpha1.ExecutionStateApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("FailedWith"):
+		return &batchv1alpha1.FailedWithApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("JobProgress"):
 		return &batchv1alpha1.JobProgressApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SequentialJob"):
@@ -42,6 +44,8 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &batchv1alpha1.SequentialJobSpecApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SequentialJobStatus"):
 		return &batchv1alpha1.SequentialJobStatusApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("SpecCheck"):
+		return &batchv1alpha1.SpecCheckApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("StepStatus"):
 		return &batchv1alpha1.StepStatusApplyConfiguration{}
 

@@ -26,12 +26,22 @@ const (
 	StepIndexLabel = LabelPrefix + "step-index"
 	// StepNameLabel is set on every Job and Pod of a sequence to the name of its step.
 	StepNameLabel = LabelPrefix + "step-name"
-	// CleanupFinalizer keeps a SequentialJob that is deleted in mid-run until its Jobs and their Pods are gone, so that
+	// CleanupFinalizer keeps a SequentialJob that is deleted while it runs until its Jobs and their Pods are gone, so that
 	// one created anew under the same name never runs beside them.
 	CleanupFinalizer = LabelPrefix + "cleanup"
 	// SuspendedByAnnotation is set on a Job to ControllerName while this controller has suspended it. A Job that is
 	// suspended without it was suspended by somebody else, such as a queue, and is left alone.
 	SuspendedByAnnotation = LabelPrefix + "suspended-by"
+	// GenerationAnnotation is set on a Job to the metadata.generation of the SequentialJob that it was made of.
+	GenerationAnnotation = LabelPrefix + "generation"
+	// StepHashAnnotation is set on a Job to a hash of what it was made of: its step and what all steps have in common.
+	StepHashAnnotation = LabelPrefix + "step-hash"
+	// DeadlineAnnotation is set on a Job to the activeDeadlineSeconds that this controller gave it. Any other value is somebody
+	// else's, such as an admission policy's.
+	DeadlineAnnotation = LabelPrefix + "active-deadline-seconds"
+	// ForeignDeadlineAnnotation is set on a Job to the activeDeadlineSeconds that somebody else gave it, while this
+	// controller's, which is lower, stands in for it.
+	ForeignDeadlineAnnotation = LabelPrefix + "foreign-active-deadline-seconds"
 	// ControllerName is the source component of all events and the field manager of all writes.
 	ControllerName = "sequentialjob-controller"
 )
@@ -74,6 +84,10 @@ const (
 	ReasonPodNotStarted = "PodNotStarted"
 	// ReasonPodFailed means that a pod of the running step failed and its Job tries again, within backoffLimit.
 	ReasonPodFailed = "PodFailed"
+	// ReasonPodStillRunning means that the running step has ended, and another container keeps its pod from ending.
+	ReasonPodStillRunning = "PodStillRunning"
+	// ReasonJobEnding means that the running step's Job has failed and its pods are being stopped.
+	ReasonJobEnding = "JobEnding"
 	// ReasonSpecChanged notes that the spec was edited while the sequence was under way.
 	ReasonSpecChanged = "SpecChanged"
 	// ReasonJobNameConflict means that the next step waits because a Job of its name exists that is not its own.

@@ -55,13 +55,18 @@ type SequentialJobSpec struct {
 	// account, node selector, security context and so on. `template.spec.containers` stays empty: steps belong in
 	// `spec.containers`, helpers that run beside every step in `template.spec.initContainers` with
 	// `restartPolicy: Always`. `template.spec.restartPolicy` is Never (the default) or OnFailure.
+	// A step's Pod leaves out the resource claims and ephemeral volumes that none of its containers and init containers
+	// uses, so that it does not wait for what is another step's.
 	// A change reaches only the steps that have not started. Keys under `batch.example.com/` and the Job
 	// controller's own are set by the controllers, whatever is given here.
 	// +optional
 	Template corev1.PodTemplateSpec `json:"template,omitempty,omitzero"`
 
 	// backoffLimit is how often the pod of each step is tried again before the step counts as failed, as in a Job.
-	// 0 or more; unset means the Job's own default, 6. A change reaches only the steps that have not started.
+	// 0 or more; unset means the Job's own default, 6. With `template.spec.restartPolicy` OnFailure, restarts of containers
+	// in their pod count as well. With Never, a container that restarts in its pod because of a `restartPolicy` or
+	// `restartPolicyRules` of its own is not bounded by it, only by `activeDeadlineSeconds`.
+	// A change reaches only the steps that have not started.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	BackoffLimit *int32 `json:"backoffLimit,omitempty"`
@@ -81,8 +86,9 @@ type SequentialJobSpec struct {
 	// retries is how often, over the whole sequence, a step that failed is started again, at once and in a new Job named
 	// `<name>-<index>-r<n>`; completed steps are never run again. 0 to 1000; unset means 0.
 	// Raising it on a failed SequentialJob makes it go on from the failed step, which may be edited first, as may the
-	// steps after it. A sequence that failed because it was invalid (InvalidSpec) or out of time (DeadlineExceeded) goes
-	// on only once the spec is changed, or the deadline raised, as well.
+	// steps after it. If some are left, as after InvalidSpec and DeadlineExceeded, a change of the steps, of `template` or
+	// `podFailurePolicy`, or a higher `activeDeadlineSeconds`, does so as well; any other edit spends none.
+	// One that was invalid, or out of time, fails again unless that is corrected.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1000
@@ -91,7 +97,8 @@ type SequentialJobSpec struct {
 	// activeDeadlineSeconds is how long, in seconds, the whole sequence may be active before its running step is stopped
 	// and the sequence fails with DeadlineExceeded. Time during which it is suspended, by `suspend` or by a queue, or
 	// has failed and was not yet retried, does not count. 0 or more; 0 lets no step start; unset means no limit. A change
-	// reaches the running step too.
+	// reaches the running step too. If somebody else, such as an admission policy, gives a step's Job a deadline, the lower
+	// of the two holds; a step that theirs ends counts as failed, and may be retried.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	ActiveDeadlineSeconds *int64 `json:"activeDeadlineSeconds,omitempty"`
@@ -171,11 +178,68 @@ type SequentialJobStatus struct {
 	// +optional
 	Progress *JobProgress `json:"progress,omitempty"`
 
+	// specCheck is what the API server said of the steps that had not started, when it was asked without running them. Each
+	// generation of the spec is checked once, also while it is suspended or runs. It is unset once the sequence is complete.
+	// +optional
+	SpecCheck *SpecCheck `json:"specCheck,omitempty"`
+
+	// failedWith notes what a failed sequence failed with, so that it goes on only after a change that can help.
+	// +optional
+	FailedWith *FailedWith `json:"failedWith,omitempty"`
+
 	// steps has one entry for each step that has started, in the order of `spec.containers`.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=100
 	Steps []StepStatus `json:"steps,omitempty"`
+}
+
+// SpecCheckResult is the outcome of a check of the spec.
+//
+// +enum
+// +kubebuilder:validation:Enum=Accepted;Refused;Unknown
+type SpecCheckResult string
+
+const (
+	// SpecCheckAccepted means that the API server accepts the Jobs of all steps.
+	SpecCheckAccepted SpecCheckResult = "Accepted"
+	// SpecCheckRefused means that it refuses that of at least one step as invalid.
+	SpecCheckRefused SpecCheckResult = "Refused"
+	// SpecCheckUnknown means that it could not be found out, because a quota, a policy or a webhook does not let the check pass.
+	SpecCheckUnknown SpecCheckResult = "Unknown"
+)
+
+// SpecCheck is what the API server said of the steps that have not started.
+type SpecCheck struct {
+	// generation is the generation of the spec that was checked.
+	// +required
+	// +kubebuilder:validation:Minimum=0
+	Generation int64 `json:"generation"`
+
+	// result is Accepted, Refused or Unknown.
+	// +required
+	Result SpecCheckResult `json:"result"`
+
+	// message says what is wrong, field by field, or why it could not be found out.
+	// +optional
+	Message string `json:"message,omitempty"`
+}
+
+// FailedWith is what a sequence failed with.
+type FailedWith struct {
+	// stepsHash is a hash of the steps and of what else their Jobs are made of.
+	// +optional
+	StepsHash string `json:"stepsHash,omitempty"`
+
+	// retries is the spec.retries that it failed with.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Retries int32 `json:"retries,omitempty"`
+
+	// activeDeadlineSeconds is the spec.activeDeadlineSeconds that it failed with; unset if there was no limit.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	ActiveDeadlineSeconds *int64 `json:"activeDeadlineSeconds,omitempty"`
 }
 
 // ExecutionState counts steps by state.

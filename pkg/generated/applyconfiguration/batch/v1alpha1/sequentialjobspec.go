@@ -39,11 +39,16 @@ type SequentialJobSpecApplyConfiguration struct {
 	// account, node selector, security context and so on. `template.spec.containers` stays empty: steps belong in
 	// `spec.containers`, helpers that run beside every step in `template.spec.initContainers` with
 	// `restartPolicy: Always`. `template.spec.restartPolicy` is Never (the default) or OnFailure.
+	// A step's Pod leaves out the resource claims and ephemeral volumes that none of its containers and init containers
+	// uses, so that it does not wait for what is another step's.
 	// A change reaches only the steps that have not started. Keys under `batch.example.com/` and the Job
 	// controller's own are set by the controllers, whatever is given here.
 	Template *v1.PodTemplateSpecApplyConfiguration `json:"template,omitempty"`
 	// backoffLimit is how often the pod of each step is tried again before the step counts as failed, as in a Job.
-	// 0 or more; unset means the Job's own default, 6. A change reaches only the steps that have not started.
+	// 0 or more; unset means the Job's own default, 6. With `template.spec.restartPolicy` OnFailure, restarts of containers
+	// in their pod count as well. With Never, a container that restarts in its pod because of a `restartPolicy` or
+	// `restartPolicyRules` of its own is not bounded by it, only by `activeDeadlineSeconds`.
+	// A change reaches only the steps that have not started.
 	BackoffLimit *int32 `json:"backoffLimit,omitempty"`
 	// podFailurePolicy says, as in a Job, which pod failures end a step at once, count against `backoffLimit`, or are
 	// ignored. It needs `template.spec.restartPolicy` Never. A rule whose `onExitCodes.containerName` names another step
@@ -56,13 +61,15 @@ type SequentialJobSpecApplyConfiguration struct {
 	// retries is how often, over the whole sequence, a step that failed is started again, at once and in a new Job named
 	// `<name>-<index>-r<n>`; completed steps are never run again. 0 to 1000; unset means 0.
 	// Raising it on a failed SequentialJob makes it go on from the failed step, which may be edited first, as may the
-	// steps after it. A sequence that failed because it was invalid (InvalidSpec) or out of time (DeadlineExceeded) goes
-	// on only once the spec is changed, or the deadline raised, as well.
+	// steps after it. If some are left, as after InvalidSpec and DeadlineExceeded, a change of the steps, of `template` or
+	// `podFailurePolicy`, or a higher `activeDeadlineSeconds`, does so as well; any other edit spends none.
+	// One that was invalid, or out of time, fails again unless that is corrected.
 	Retries *int32 `json:"retries,omitempty"`
 	// activeDeadlineSeconds is how long, in seconds, the whole sequence may be active before its running step is stopped
 	// and the sequence fails with DeadlineExceeded. Time during which it is suspended, by `suspend` or by a queue, or
 	// has failed and was not yet retried, does not count. 0 or more; 0 lets no step start; unset means no limit. A change
-	// reaches the running step too.
+	// reaches the running step too. If somebody else, such as an admission policy, gives a step's Job a deadline, the lower
+	// of the two holds; a step that theirs ends counts as failed, and may be retried.
 	ActiveDeadlineSeconds *int64 `json:"activeDeadlineSeconds,omitempty"`
 	// ttlSecondsAfterFinished is after how many seconds a finished SequentialJob, completed or failed, is deleted, and its
 	// Jobs and Pods with it. 0 or more; 0 deletes it as soon as it has finished; unset means never. Raising or removing

@@ -52,6 +52,11 @@ type SequentialJobStatusApplyConfiguration struct {
 	State *ExecutionStateApplyConfiguration `json:"state,omitempty"`
 	// progress tells which steps are complete, which one is current and which one failed.
 	Progress *JobProgressApplyConfiguration `json:"progress,omitempty"`
+	// specCheck is what the API server said of the steps that had not started, when it was asked without running them. Each
+	// generation of the spec is checked once, also while it is suspended or runs. It is unset once the sequence is complete.
+	SpecCheck *SpecCheckApplyConfiguration `json:"specCheck,omitempty"`
+	// failedWith notes what a failed sequence failed with, so that it goes on only after a change that can help.
+	FailedWith *FailedWithApplyConfiguration `json:"failedWith,omitempty"`
 	// steps has one entry for each step that has started, in the order of `spec.containers`.
 	Steps []StepStatusApplyConfiguration `json:"steps,omitempty"`
 }
@@ -136,6 +141,22 @@ func (b *SequentialJobStatusApplyConfiguration) WithState(value *ExecutionStateA
 // If called multiple times, the Progress field is set to the value of the last call.
 func (b *SequentialJobStatusApplyConfiguration) WithProgress(value *JobProgressApplyConfiguration) *SequentialJobStatusApplyConfiguration {
 	b.Progress = value
+	return b
+}
+
+// WithSpecCheck sets the SpecCheck field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the SpecCheck field is set to the value of the last call.
+func (b *SequentialJobStatusApplyConfiguration) WithSpecCheck(value *SpecCheckApplyConfiguration) *SequentialJobStatusApplyConfiguration {
+	b.SpecCheck = value
+	return b
+}
+
+// WithFailedWith sets the FailedWith field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the FailedWith field is set to the value of the last call.
+func (b *SequentialJobStatusApplyConfiguration) WithFailedWith(value *FailedWithApplyConfiguration) *SequentialJobStatusApplyConfiguration {
+	b.FailedWith = value
 	return b
 }
 

@@ -12,7 +12,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	clienttesting "k8s.io/client-go/testing"
 	"k8s.io/component-base/metrics/testutil"
 
@@ -53,8 +52,7 @@ func (w *world) wantPhase(want v1alpha1.SequentialJobPhase) {
 func TestSuspendReachesTheJobBeforeItIsReported(t *testing.T) {
 	w := newSyncWorld(t, newSequence("extract"))
 	w.settle()
-	w.kube.ClearActions()
-	w.client.ClearActions()
+	w.clear()
 	w.editSpec(func(spec *v1alpha1.SequentialJobSpec) { spec.Suspend = new(true) })
 	w.settle()
 	if want := []string{"patch jobs etl-0", "update sequentialjobs/status etl"}; !slices.Equal(w.writes(), want) {
@@ -68,7 +66,7 @@ func TestSuspendReachesTheJobBeforeItIsReported(t *testing.T) {
 
 	w.editSpec(func(spec *v1alpha1.SequentialJobSpec) { spec.Suspend = nil })
 	w.settle()
-	if job := w.job("etl-0"); *job.Spec.Suspend || len(job.Annotations) != 0 {
+	if job := w.job("etl-0"); *job.Spec.Suspend || job.Annotations[v1alpha1.SuspendedByAnnotation] != "" {
 		t.Errorf("Job %+v", job)
 	}
 	w.wantPhase(v1alpha1.SequentialJobRunning)
@@ -77,10 +75,8 @@ func TestSuspendReachesTheJobBeforeItIsReported(t *testing.T) {
 func TestAJobThatCannotBeSuspendedIsToldAndTriedAgain(t *testing.T) {
 	w := newSyncWorld(t, newSequence("extract"))
 	w.settle()
-	refusal := apierrors.NewForbidden(jobs.GroupResource(), "etl-0", errors.New("admission webhook says no"))
-	w.kube.PrependReactor("patch", "jobs", func(clienttesting.Action) (bool, runtime.Object, error) {
-		return refusal != nil, nil, asError(refusal)
-	})
+	var refusal error = apierrors.NewForbidden(jobs.GroupResource(), "etl-0", errors.New("admission webhook says no"))
+	w.fail("patch", "jobs", func(clienttesting.Action) error { return refusal })
 	w.editSpec(func(spec *v1alpha1.SequentialJobSpec) { spec.Suspend = new(true) })
 	w.events()
 	for range 3 {
@@ -98,18 +94,11 @@ func TestAJobThatCannotBeSuspendedIsToldAndTriedAgain(t *testing.T) {
 	w.wantPhase(v1alpha1.SequentialJobSuspended)
 }
 
-func asError(err *apierrors.StatusError) error {
-	if err == nil {
-		return nil
-	}
-	return err
-}
-
 func TestAChangeThatWasDecidedOnAnOldJobIsDecidedAgain(t *testing.T) {
 	w := newSyncWorld(t, newSequence("extract"))
 	w.settle()
-	w.kube.PrependReactor("patch", "jobs", func(clienttesting.Action) (bool, runtime.Object, error) {
-		return true, nil, apierrors.NewConflict(jobs.GroupResource(), "etl-0", errors.New("modified"))
+	w.fail("patch", "jobs", func(clienttesting.Action) error {
+		return apierrors.NewConflict(jobs.GroupResource(), "etl-0", errors.New("modified"))
 	})
 	w.editSpec(func(spec *v1alpha1.SequentialJobSpec) { spec.Suspend = new(true) })
 	if err := w.syncFresh(); !apierrors.IsConflict(err) {
@@ -141,7 +130,7 @@ func TestARetryWaitsForThePodsOfADeletedJob(t *testing.T) {
 	if _, err := w.kube.Tracker().Get(jobs, namespace, "etl-0-r1"); !apierrors.IsNotFound(err) {
 		t.Fatalf("the retry started while a pod of the first attempt runs: %v", err)
 	}
-	must(t, w.kube.Tracker().Update(corev1.SchemeGroupVersion.WithResource("pods"), sequencePod(corev1.PodFailed, "gone"), namespace))
+	must(t, w.kube.Tracker().Update(podResource, sequencePod(corev1.PodFailed, "gone"), namespace))
 	w.settle()
 	w.job("etl-0-r1")
 }
@@ -149,19 +138,17 @@ func TestARetryWaitsForThePodsOfADeletedJob(t *testing.T) {
 func TestTheReasonWhyAPodDoesNotStartIsAskedFor(t *testing.T) {
 	w := newSyncWorld(t, newSequence("extract"))
 	w.settle()
-	job := w.job("etl-0")
+	w.changeJob("etl-0", func(job *batchv1.Job) { job.Status.StartTime = &job.CreationTimestamp })
 	must(t, w.kube.Tracker().Add(&corev1.Event{
 		ObjectMeta:     metav1.ObjectMeta{Namespace: namespace, Name: "why"},
-		InvolvedObject: corev1.ObjectReference{UID: job.UID}, Type: corev1.EventTypeWarning,
-		Reason: "FailedCreate", Message: "exceeded quota: few-pods",
+		InvolvedObject: corev1.ObjectReference{UID: w.job("etl-0").UID}, Type: corev1.EventTypeWarning,
+		Reason: "FailedCreate", Message: "exceeded quota: few-pods", LastTimestamp: metav1.Now(),
 	}))
 	w.events()
-	w.kube.ClearActions()
+	w.clear()
 	must(t, w.syncFresh())
-	for _, action := range w.kube.Actions() {
-		if resource := action.GetResource().Resource; action.GetNamespace() != "" && resource != "jobs" {
-			t.Errorf("a step that has just started is asked about: %v", action)
-		}
+	if got := w.requests(); got != nil {
+		t.Errorf("a step that has just started is asked about: %q", got)
 	}
 	w.c.now = func() time.Time { return time.Now().Add(time.Minute) }
 	must(t, w.syncFresh())
@@ -243,7 +230,7 @@ func TestAJobThatIsTakenOverFromTheCacheIsReadLive(t *testing.T) {
 
 func TestAPanicStaysWithItsObject(t *testing.T) {
 	w := newSyncWorld(t, newSequence("extract"))
-	w.client.PrependReactor("get", "sequentialjobs", func(clienttesting.Action) (bool, runtime.Object, error) { panic("a bug") })
+	w.fail("get", "sequentialjobs", func(clienttesting.Action) error { panic("a bug") })
 	before, err := testutil.GetCounterMetricValue(syncPanics)
 	must(t, err)
 	w.c.queue.Add(key)

@@ -1,7 +1,7 @@
 package controller
 
 import (
-	"slices"
+	"errors"
 	"testing"
 	"time"
 
@@ -10,7 +10,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
@@ -26,8 +25,7 @@ func newDeletedWorld(t *testing.T, finalizers ...string) *world {
 		sj.Finalizers = append(sj.Finalizers, finalizers...)
 	})
 	w.refresh()
-	w.kube.ClearActions()
-	w.client.ClearActions()
+	w.clear()
 	return w
 }
 
@@ -51,14 +49,10 @@ func ownPod(job *batchv1.Job) *corev1.Pod {
 func TestADeletedSequenceWaitsForItsJob(t *testing.T) {
 	w := newDeletedWorld(t)
 	job := w.job("etl-0")
-	// In the foreground a Job stays until its pods are gone.
-	w.kube.PrependReactor("delete", "jobs", func(clienttesting.Action) (bool, runtime.Object, error) {
-		going := job.DeepCopy()
-		going.DeletionTimestamp = &metav1.Time{Time: time.Now()}
-		return true, nil, w.kube.Tracker().Update(jobs, going, namespace)
-	})
+	pod := ownPod(job)
+	must(t, w.kube.Tracker().Add(pod))
 	must(t, w.sync())
-	must(t, w.sync()) // asks for the deletion only once
+	must(t, w.syncFresh()) // asks for the deletion only once
 	if diff := cmp.Diff([]string{"delete jobs etl-0"}, w.writes()); diff != "" {
 		t.Errorf("writes (-want +got):\n%s", diff)
 	}
@@ -68,8 +62,9 @@ func TestADeletedSequenceWaitsForItsJob(t *testing.T) {
 	if diff := cmp.Diff(want, w.deleteOptions()); diff != "" {
 		t.Errorf("options (-want +got):\n%s", diff)
 	}
+	must(t, w.kube.Tracker().Delete(podResource, namespace, pod.Name))
 	must(t, w.kube.Tracker().Delete(jobs, namespace, "etl-0"))
-	must(t, w.sync())
+	must(t, w.syncFresh())
 	if w.exists() {
 		t.Error("the SequentialJob stays although its Job is gone")
 	}
@@ -89,12 +84,14 @@ func TestADeletedSequenceWaitsForPodsThatItsJobLeft(t *testing.T) {
 	pod := ownPod(w.job("etl-0"))
 	must(t, w.kube.Tracker().Add(pod))
 	must(t, w.kube.Tracker().Delete(jobs, namespace, "etl-0"))
-	must(t, w.sync())
+	if err := w.sync(); err != errWaiting { //nolint:errorlint // no error has any part in it
+		t.Errorf("sync: %v, want to wait: that a Job is gone is no error", err)
+	}
 	if !w.exists() {
 		t.Fatal("the SequentialJob went before its pod")
 	}
 	pod.Status.Phase = corev1.PodSucceeded
-	must(t, w.kube.Tracker().Update(corev1.SchemeGroupVersion.WithResource("pods"), pod, namespace))
+	must(t, w.kube.Tracker().Update(podResource, pod, namespace))
 	must(t, w.sync())
 	if w.exists() {
 		t.Error("the SequentialJob waits for a pod that has ended")
@@ -117,13 +114,23 @@ func TestOrphanedJobsAreLeftAlone(t *testing.T) {
 // The garbage collector has released the Jobs already and dropped its own finalizer.
 func TestReleasedJobsAreLeftAlone(t *testing.T) {
 	w := newDeletedWorld(t)
-	job := w.job("etl-0")
-	job.OwnerReferences = nil
-	must(t, w.kube.Tracker().Update(jobs, job, namespace))
-	must(t, w.kube.Tracker().Add(ownPod(job)))
-	must(t, w.sync()) // the cache still says that the Job is ours
-	if writes := w.writes(); slices.Contains(writes, "delete jobs etl-0") || w.exists() {
-		t.Errorf("writes %q, SequentialJob exists: %v", writes, w.exists())
+	pod := ownPod(w.job("etl-0"))
+	must(t, w.kube.Tracker().Add(pod))
+	w.changeJob("etl-0", func(job *batchv1.Job) { job.OwnerReferences = nil })
+	if err := w.sync(); !apierrors.IsConflict(err) || !w.exists() {
+		t.Errorf("the cache still says that the Job is ours: sync: %v, SequentialJob exists: %v", err, w.exists())
+	}
+	if err := w.syncFresh(); !errors.Is(err, errWaiting) || !w.exists() {
+		t.Errorf("the status names the Job, whose pod runs: sync: %v, SequentialJob exists: %v", err, w.exists())
+	}
+	pod.Status.Phase = corev1.PodSucceeded
+	must(t, w.kube.Tracker().Update(podResource, pod, namespace))
+	must(t, w.syncFresh())
+	if w.exists() {
+		t.Error("the SequentialJob waits for a Job that is not its own any more")
+	}
+	if job := w.job("etl-0"); !job.DeletionTimestamp.IsZero() {
+		t.Error("the Job was deleted")
 	}
 }
 
@@ -148,17 +155,15 @@ func TestNothingIsCreatedOnceDeletionHasBegun(t *testing.T) {
 
 func TestADeletionThatFailsIsTriedAgain(t *testing.T) {
 	for name, resource := range map[string][2]string{
-		"list Jobs": {"list", "jobs"}, "delete Job": {"delete", "jobs"}, "list pods": {"list", "pods"},
+		"read Job": {"get", "jobs"}, "delete Job": {"delete", "jobs"}, "list pods": {"list", "pods"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newDeletedWorld(t)
-			if name == "list pods" {
+			if name != "delete Job" {
 				must(t, w.kube.Tracker().Delete(jobs, namespace, "etl-0"))
 			}
-			w.kube.PrependReactor(resource[0], resource[1], func(clienttesting.Action) (bool, runtime.Object, error) {
-				return true, nil, internalErr
-			})
-			if err := w.sync(); err == nil || !w.exists() {
+			w.fail(resource[0], resource[1], func(clienttesting.Action) error { return internalErr })
+			if err := w.sync(); !apierrors.IsInternalError(err) || !w.exists() {
 				t.Errorf("sync: %v, SequentialJob exists: %v", err, w.exists())
 			}
 		})

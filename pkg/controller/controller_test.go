@@ -9,9 +9,9 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/component-base/metrics/testutil"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 )
@@ -19,7 +19,15 @@ import (
 // running starts the controller of w with real informers. What Run returned comes on done after stop was called.
 func running(t *testing.T, w *world) (stop context.CancelFunc, done <-chan error) {
 	t.Helper()
+	panics, err := testutil.GetCounterMetricValue(syncPanics)
+	must(t, err)
+	t.Cleanup(func() {
+		if now, err := testutil.GetCounterMetricValue(syncPanics); err != nil || now != panics {
+			t.Errorf("%v panics (%v)", now-panics, err)
+		}
+	})
 	w.caches.Start(w.ctx)
+	synctest.Wait() // a request that a test holds up would hold up their watches
 	ended := make(chan error, 1)
 	go func() {
 		err := w.c.Run(w.ctx, 2)
@@ -58,11 +66,10 @@ func TestRunTakesASequenceToItsEndAndThenRests(t *testing.T) {
 		if phase := w.stored().Status.Phase; phase != v1alpha1.SequentialJobCompleted {
 			t.Fatalf("phase %s", phase)
 		}
-		w.kube.ClearActions()
-		w.client.ClearActions()
+		w.clear()
 		<-time.After(24 * time.Hour) // of the clock of this test
-		if got := append(w.kube.Actions(), w.client.Actions()...); len(got) != 0 {
-			t.Errorf("requests for a finished sequence: %v", got)
+		if got := w.requests(); got != nil {
+			t.Errorf("requests for a finished sequence: %q", got)
 		}
 		stop()
 		must(t, <-done)
@@ -131,22 +138,5 @@ func TestRunEndsWhenItsCachesDoNotFill(t *testing.T) {
 	stop(errors.New("enough"))
 	if err := w.c.Run(ctx, 1); err == nil {
 		t.Error("Run: no error")
-	}
-}
-
-func TestAJobOfAnotherKindOfOwnerIsNotLookedAt(t *testing.T) {
-	w := newSyncWorld(t, newSequence("extract"))
-	for _, owner := range []metav1.OwnerReference{
-		*metav1.NewControllerRef(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: sjName}}, batchv1.SchemeGroupVersion.WithKind("CronJob")),
-		*metav1.NewControllerRef(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: sjName}}, batchv1.SchemeGroupVersion.WithKind("SequentialJob")),
-	} {
-		w.c.enqueueOwner(&batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, OwnerReferences: []metav1.OwnerReference{owner}}})
-	}
-	if w.c.queue.Len() != 0 {
-		t.Error("the owner was enqueued")
-	}
-	w.c.enqueueOwner(jobOf(newSequence("extract"), 0))
-	if w.c.queue.Len() != 1 {
-		t.Error("the SequentialJob was not enqueued")
 	}
 }

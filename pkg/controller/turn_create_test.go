@@ -252,14 +252,29 @@ func TestTheDryRunRefusesOnlyWhatIsProvedInvalid(t *testing.T) {
 	}
 }
 
-func TestTheDryRunIsDoneOnlyBeforeTheFirstStep(t *testing.T) {
-	w := newSyncWorld(t, newSequence("extract", "load"))
-	must(t, w.sync())
-	w.failCreates(dryRuns(internalErr, func(string) error { return internalErr }))
+func TestTheDryRunIsDoneOnceAGeneration(t *testing.T) {
+	w := newSyncWorld(t, newSequence("extract", "transform", "load"))
+	var asked []int64 // for which generation
+	w.failCreates(func(create clienttesting.CreateActionImpl) error {
+		if len(create.GetCreateOptions().DryRun) > 0 {
+			asked = append(asked, w.stored().Generation)
+		}
+		return nil
+	})
+	w.settle()
 	w.endJob("etl-0", batchv1.JobComplete, "")
-	must(t, w.syncFresh())
-	if steps := w.stored().Status.Steps; len(steps) != 2 {
-		t.Errorf("steps %+v, want the second one started", steps)
+	w.settle()
+	w.editSpec(func(spec *v1alpha1.SequentialJobSpec) { spec.Suspend = new(true) })
+	w.settle()
+	w.editSpec(func(spec *v1alpha1.SequentialJobSpec) { spec.Suspend = nil })
+	w.settle()
+	w.endJob("etl-1", batchv1.JobComplete, "")
+	w.settle()
+	if diff := cmp.Diff([]int64{1, 2, 3}, asked); diff != "" {
+		t.Errorf("generations for which a dry run was made (-want +got):\n%s", diff)
+	}
+	if steps := w.stored().Status.Steps; len(steps) != 3 {
+		t.Errorf("steps %+v, want the third one started", steps)
 	}
 }
 

@@ -1,0 +1,175 @@
+package sequence
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+)
+
+// Each generation of the spec is checked once, by a dry run of the Jobs of all steps that have not started: what the API server
+// would refuse at step 7 it refuses now. status.specCheck has the result.
+
+// checkAgain is after how long a check that the API server could not answer is tried again while a step runs.
+const checkAgain = 10 * time.Second
+
+// maxInvalidSteps bounds how many invalid steps one refusal lists.
+const maxInvalidSteps = 5
+
+// verdict is the outcome of a check.
+type verdict struct {
+	result  v1alpha1.SpecCheckResult
+	step    int // the first one that is invalid
+	message string
+}
+
+// checkSpec has the present generation checked, and says whether what comes next can be decided.
+func (d *decider) checkSpec() bool {
+	if !d.needsCheck() {
+		return true
+	}
+	v := d.check()
+	if d.request != nil {
+		return false
+	}
+	if v != nil {
+		d.verdict = *v
+		d.status.SpecCheck = &v1alpha1.SpecCheck{Generation: d.sj.Generation, Result: v.result, Message: v.message}
+	}
+	return true
+}
+
+// needsCheck says whether there is anything left to check. What came to nothing before the first step, because somebody did
+// not let the dry run pass, is tried once more when the first step has started: what refused the one refuses the other.
+func (d *decider) needsCheck() bool {
+	if d.firstToCheck() >= len(d.sj.Spec.Containers) {
+		return false
+	}
+	last := d.sj.Status.SpecCheck
+	if last == nil || last.Generation != d.sj.Generation {
+		return true
+	}
+	_, created := d.f.Answers[CreateJob]
+	_, askedNow := d.f.Checks[AllSteps]
+	return last.Result == v1alpha1.SpecCheckUnknown && len(d.sj.Status.Steps) == 0 && (askedNow || created && d.startedAs(0) != nil)
+}
+
+// firstToCheck is the index of the first step that may still start.
+func (d *decider) firstToCheck() int {
+	n := len(d.sj.Status.Steps)
+	if n > 0 && d.sj.Status.Steps[n-1].State == v1alpha1.StepFailed {
+		return n - 1
+	}
+	return n
+}
+
+// check asks for dry runs until it has a verdict. There is none if the API server cannot tell now.
+func (d *decider) check() *verdict {
+	if problem := DescribeTooLarge(d.sj); problem != "" {
+		return &verdict{v1alpha1.SpecCheckRefused, d.firstToCheck(), problem}
+	}
+	first := d.firstToCheck()
+	all, asked := d.f.Checks[AllSteps]
+	if !asked {
+		d.need(Action{Request: CheckSteps, Job: NewCheckJob(d.sj, first), Step: AllSteps})
+		return nil
+	}
+	switch {
+	case all.Class == "":
+		return &verdict{result: v1alpha1.SpecCheckAccepted}
+	case d.isFinal(all.Class):
+		return d.checkSuspects(SuspectSteps(d.sj, first, all.Causes))
+	case all.Class == Unavailable:
+		d.checkUnavailable = &all
+		return nil
+	}
+	// Somebody, such as a quota or a webhook that does not support dry runs, does not let it pass: the real request will tell.
+	return &verdict{result: v1alpha1.SpecCheckUnknown, message: cut(clean(all.Message), maxDetail)}
+}
+
+// isFinal says whether what is refused like that would be refused again. What a policy calls invalid of a later step
+// before the first one has started is taken so: an image that it does not allow at step 7 ends the sequence before step 0 runs.
+// Once a step has started it is waited for: what was accepted before may be so again.
+func (d *decider) isFinal(class Class) bool {
+	return class == Invalid || class == TooLarge || class == Rejected && len(d.sj.Status.Steps) == 0
+}
+
+// checkSuspects checks single steps, because only the refusal of a step's own Job is proof: steps that are valid each for
+// itself may not fit one pod.
+func (d *decider) checkSuspects(suspects []int) *verdict {
+	var invalid []int
+	var problems []string
+	for _, index := range suspects {
+		one, asked := d.f.Checks[index]
+		if !asked {
+			d.need(Action{Request: CheckSteps, Job: NewStepCheckJob(d.sj, index), Step: index})
+			return nil
+		}
+		switch {
+		case one.Class == Unavailable:
+			d.checkUnavailable = &one
+			return nil
+		case one.Class == Rejected && index == d.firstToCheck():
+			// What does not let even the first step pass is not about one of them, such as a change freeze: it is waited for.
+			return &verdict{result: v1alpha1.SpecCheckUnknown, message: cut(clean(one.Message), maxDetail)}
+		case d.isFinal(one.Class):
+			invalid = append(invalid, index)
+			for _, problem := range DescribeInvalid(index, one.Causes) {
+				if !slices.Contains(problems, problem) {
+					problems = append(problems, problem)
+				}
+			}
+		}
+		if len(invalid) == maxInvalidSteps {
+			break
+		}
+	}
+	if len(invalid) == 0 {
+		return &verdict{result: v1alpha1.SpecCheckAccepted}
+	}
+	return &verdict{v1alpha1.SpecCheckRefused, invalid[0], cut(clean(strings.Join(problems, "; ")), maxDetail)}
+}
+
+// isSpecRefused says whether the present generation was found invalid.
+func (d *decider) isSpecRefused() bool {
+	check := d.status.SpecCheck
+	return check != nil && check.Generation == d.sj.Generation && check.Result == v1alpha1.SpecCheckRefused
+}
+
+// invalidMessage is what is to be said while a sequence whose spec is invalid has not failed for it.
+func (d *decider) invalidMessage() string {
+	return fmt.Sprintf("%s: %s", v1alpha1.ReasonInvalidSpec, d.status.SpecCheck.Message)
+}
+
+// reportInvalid tells of a spec that was found invalid while a step runs or the sequence is suspended. What runs goes on; the step
+// that is invalid does not start.
+func (d *decider) reportInvalid() {
+	if d.checkUnavailable != nil {
+		d.lookAfter(checkAgain)
+	}
+	progressing := d.progress()
+	switch {
+	case d.request != nil || Finished(&d.status) || progressing == nil:
+		return
+	case !d.isSpecRefused():
+		d.clearInvalid(progressing)
+		return
+	case d.verdict.result != "":
+		d.emit(warning(v1alpha1.ReasonInvalidSpec, d.invalidMessage()))
+	}
+	if d.status.Phase != v1alpha1.SequentialJobSuspended && !strings.Contains(progressing.Message, d.invalidMessage()) {
+		d.setProgressing(progressing.Reason, joinNonEmpty("; ", progressing.Message, d.invalidMessage()))
+	}
+}
+
+// clearInvalid ends what was said of a spec that has been fixed.
+func (d *decider) clearInvalid(progressing *metav1.Condition) {
+	before, _, isNoted := strings.Cut(progressing.Message, "; "+v1alpha1.ReasonInvalidSpec+": ")
+	if isNoted && d.status.Phase != v1alpha1.SequentialJobSuspended {
+		d.setProgressing(progressing.Reason, before)
+	}
+}
