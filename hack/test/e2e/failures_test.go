@@ -91,7 +91,7 @@ func TestFailureTellsWhy(t *testing.T) {
 	}
 }
 
-func TestControllerPodKilledInMidRun(t *testing.T) {
+func TestControllerPodKilledWhileASequenceRuns(t *testing.T) {
 	c := newCluster(t)
 	sj := c.Create(shellSteps("killed", corev1.PodTemplateSpec{}, "sleep 1", "sleep 1", "sleep 1", "sleep 1"))
 	for range 3 {
@@ -109,7 +109,7 @@ func TestControllerPodKilledInMidRun(t *testing.T) {
 }
 
 // A step that takes its time to stop must be gone before one of the same name starts again.
-func TestRecreatedInMidRunNeverOverlaps(t *testing.T) {
+func TestRecreatedWhileItRunsNeverOverlaps(t *testing.T) {
 	c := newCluster(t)
 	const stubborn = "trap 'sleep 3; exit 0' TERM; sleep 60 & wait"
 	first := c.Create(shellSteps("again", corev1.PodTemplateSpec{}, stubborn))

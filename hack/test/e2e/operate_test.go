@@ -66,8 +66,8 @@ func (c *cluster) leader(ctx context.Context) string {
 	return pod
 }
 
-// Everything is replaced in mid-run, one pod after the other, as an upgrade does.
-func TestAnUpgradeInMidRunLosesNothing(t *testing.T) {
+// Everything is replaced while sequences run, one pod after the other, as an upgrade does.
+func TestAnUpgradeWhileSequencesRunLosesNothing(t *testing.T) {
 	c := newCluster(t)
 	sj := c.Create(shellSteps("upgrade", corev1.PodTemplateSpec{}, "sleep 2", "sleep 2", "sleep 2", "sleep 2"))
 	c.waitForRunningPod(sj.UID)

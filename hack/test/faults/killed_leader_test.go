@@ -57,7 +57,7 @@ func (r *replica) leads(t *testing.T) bool {
 	return bytes.Contains(r.read(t), []byte(`"Leading"`))
 }
 
-// The leader is killed in mid-run, again and again, and there is always another one that takes over: at once if the leader was
+// The leader is killed while sequences run, again and again, and there is always another one that takes over: at once if the leader was
 // asked to end, and once its lease has run out if it was not.
 func TestFaultsTheLeaderIsKilled(t *testing.T) {
 	const sequences = 50

@@ -20,7 +20,7 @@ import (
 var jobsOfTheScenario = []string{"etl-0", "etl-1", "etl-1-r1", "etl-2", "doomed-0", "doomed-1"}
 
 // playScenario does what users and Jobs do in the run that is repeated with every fault: a sequence whose second step
-// fails once, is retried, is suspended while it is and resumed; and another one that is deleted in mid-run. It waits for what
+// fails once, is retried, is suspended while it is and resumed; and another one that is deleted while it runs. It waits for what
 // the controller has to do and looks at nothing else. It returns how the first sequence ended.
 //
 // between is called whenever the controller has done what it had to and the next thing has not happened yet.

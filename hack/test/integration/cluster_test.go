@@ -5,7 +5,9 @@
 package integration_test
 
 import (
+	"context"
 	"testing"
+	"time"
 
 	"github.com/example/sequential-job-operator/hack/test/framework"
 )
@@ -29,3 +31,12 @@ func newByHandCluster(t *testing.T) *cluster {
 	t.Helper()
 	return &cluster{framework.NewByHandCluster(t)}
 }
+
+// waitUntil waits until a time has come.
+func (c *cluster) waitUntil(then time.Time) {
+	c.T.Helper()
+	c.Eventually("it to be "+then.Format(time.TimeOnly), func(context.Context) (bool, error) { return time.Now().After(then), nil })
+}
+
+// runsLong is the age at which a step's pods are looked at, if they do not run.
+const runsLong = 12 * time.Second

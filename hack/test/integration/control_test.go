@@ -85,7 +85,7 @@ func TestSuspendedFromBirthNothingStarts(t *testing.T) {
 	c.Jobs.Want("etl-0", "etl-1")
 }
 
-func TestAFailedSequenceGoesOnOnceItIsMendedAndMayBeRetried(t *testing.T) {
+func TestAFailedSequenceGoesOnOnceItIsFixedAndMayBeRetried(t *testing.T) {
 	c := newByHandCluster(t)
 	c.StartController()
 	c.Create(framework.NewSequence("etl", "extract", "transform", "load"))
@@ -96,9 +96,9 @@ func TestAFailedSequenceGoesOnOnceItIsMendedAndMayBeRetried(t *testing.T) {
 	failed := c.WaitForPhase("etl", v1alpha1.SequentialJobFailed)
 	c.WaitFor("etl", "the finalizer to go", func(sj *v1alpha1.SequentialJob) bool { return len(sj.Finalizers) == 0 })
 
-	const mended = `{"spec":{"retries":1,"containers":[{"name":"extract","image":"example.com/extract:v1","resources":{}},` +
+	const fixed = `{"spec":{"retries":1,"containers":[{"name":"extract","image":"example.com/extract:v1","resources":{}},` +
 		`{"name":"transform","image":"example.com/transform:v2"},{"name":"check","image":"example.com/check:v1"}]}}`
-	c.Patch("etl", mended)
+	c.Patch("etl", fixed)
 	sj := c.WaitFor("etl", "the retry", func(sj *v1alpha1.SequentialJob) bool {
 		return sj.Status.Phase == v1alpha1.SequentialJobRunning && sj.Status.Steps[1].JobName == "etl-1-r1"
 	})
@@ -191,7 +191,7 @@ func TestATTLIsKeptOverARestartAndMayBeRemoved(t *testing.T) {
 	c.WaitFor("kept", "the edit to be observed", func(sj *v1alpha1.SequentialJob) bool { return sj.Status.ObservedGeneration == sj.Generation })
 }
 
-func TestAnInvalidSequenceGoesOnOnceItIsMended(t *testing.T) {
+func TestAnInvalidSequenceGoesOnOnceItIsFixed(t *testing.T) {
 	c := newByHandCluster(t)
 	c.Jobs.CompleteAll()
 	c.StartController()

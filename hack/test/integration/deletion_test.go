@@ -4,6 +4,9 @@ package integration_test
 
 import (
 	"context"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -121,4 +124,37 @@ func TestADeletionThatBeganWithoutAControllerIsFinished(t *testing.T) {
 	c.WaitUntilGone(sj)
 	c.wantNothingLeft()
 	c.Jobs.Want("etl-0")
+}
+
+// Of a long sequence only what runs has to be stopped; the garbage collector takes the rest.
+func TestTheDeletionOfALongSequenceTakesAHandfulOfRequests(t *testing.T) {
+	const steps = 30
+	c := newByHandCluster(t)
+	counter := &framework.RequestCounter{}
+	c.StartControllerVia(counter)
+	var names []string
+	for i := range steps {
+		names = append(names, fmt.Sprintf("step-%d", i))
+	}
+	sj := c.Create(framework.NewSequence("etl", names...))
+	for i := range steps - 1 {
+		c.EndJob(c.WaitForRunning("etl", i).Name, batchv1.JobComplete, "")
+	}
+	c.WaitForRunning("etl", steps-1)
+	before := len(counter.Requests())
+	c.Delete("etl", metav1.DeletePropagationBackground)
+	c.WaitUntilGone(sj)
+	requests := counter.Requests()[before:]
+	deleted := slices.DeleteFunc(slices.Clone(requests), func(request string) bool { return !strings.HasPrefix(request, "DELETE ") })
+	if len(deleted) != 1 || !strings.Contains(deleted[0], fmt.Sprintf("/jobs/etl-%d", steps-1)) {
+		t.Errorf("deleted: %q, want only the Job that ran", deleted)
+	}
+	const handful = 10
+	if len(requests) > handful {
+		t.Errorf("%d requests: %q", len(requests), requests)
+	}
+	c.Eventually("the Jobs to be gone", func(ctx context.Context) (bool, error) {
+		jobs, err := c.Kube.BatchV1().Jobs(c.Namespace).List(ctx, metav1.ListOptions{})
+		return err == nil && len(jobs.Items) == 0, err
+	})
 }

@@ -62,8 +62,8 @@ func TestOnlyTransitionsCauseWrites(t *testing.T) {
 	sj := "/apis/batch.example.com/v1alpha1/namespaces/" + c.Namespace + "/sequentialjobs/etl"
 	jobs := "/apis/batch/v1/namespaces/" + c.Namespace + "/jobs"
 	want := []string{
-		"PATCH " + sj,  // the finalizer
 		"POST " + jobs, // the dry run
+		"PATCH " + sj,  // the finalizer
 		"POST " + jobs, "PUT " + sj + "/status", "POST " + jobs, "PUT " + sj + "/status", "PUT " + sj + "/status",
 		"PATCH " + sj, // the finalizer
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 )
 
-// A sequence whose manifest is taken out of a folder goes in mid-run, with its Jobs; those beside it are left alone.
+// A sequence whose manifest is taken out of a folder goes while it runs, with its Jobs; those beside it are left alone.
 func TestKubectlApplyPrunes(t *testing.T) {
 	for name, tc := range map[string]struct{ args, env []string }{
 		"by label":     {args: []string{"-l", "app=pipelines", "--prune-allowlist=batch.example.com/v1alpha1/SequentialJob"}},

@@ -136,7 +136,7 @@ func TestSequencesThatShareATemplateAndAVolumeDoNotMixStatus(t *testing.T) {
 }
 
 // Nothing stays behind, and nobody keeps trying: not even the finalizer keeps the namespace.
-func TestANamespaceThatIsDeletedInMidRunGoes(t *testing.T) {
+func TestANamespaceThatIsDeletedWhileSequencesRunGoes(t *testing.T) {
 	c := newCluster(t)
 	counter := &framework.RequestCounter{}
 	c.StartControllerVia(counter)
