@@ -1,10 +1,12 @@
 package controller
 
 import (
+	"slices"
 	"sync"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
@@ -13,14 +15,14 @@ import (
 
 // measure counts what a status that was just stored tells for the first time.
 func (c *Controller) measure(before *v1alpha1.SequentialJob, after *v1alpha1.SequentialJobStatus) {
-	for _, end := range sequence.StepEnds(&before.Status, after) {
-		stepsFinished.WithLabelValues(end.Result(), end.Reason).Inc()
-		stepDuration.WithLabelValues(end.Result()).Observe(end.Duration.Seconds())
+	for _, end := range stepEnds(&before.Status, after) {
+		stepsFinished.WithLabelValues(end.result(), end.reason).Inc()
+		stepDuration.WithLabelValues(end.result()).Observe(end.duration.Seconds())
 	}
-	if end, ended := sequence.SequenceEnd(&before.Status, after); ended {
-		sequencesFinished.WithLabelValues(end.Result(), end.Reason).Inc()
+	if end, ended := sequenceEnd(&before.Status, after); ended {
+		sequencesFinished.WithLabelValues(end.result(), end.reason).Inc()
 		if after.StartTime != nil {
-			sequenceDuration.WithLabelValues(end.Result()).Observe(end.Duration.Seconds())
+			sequenceDuration.WithLabelValues(end.result()).Observe(end.duration.Seconds())
 		}
 	}
 	if before.Status.StartTime == nil && after.StartTime != nil && before.Status.Phase != v1alpha1.SequentialJobSuspended {
@@ -49,7 +51,7 @@ type completions struct {
 }
 
 func (m *completions) observe(before, after *batchv1.Job, now time.Time) {
-	if before != nil && !sequence.IsComplete(before) && sequence.IsComplete(after) {
+	if before != nil && !isComplete(before) && isComplete(after) {
 		m.seen.Store(after.UID, now)
 	}
 }
@@ -61,4 +63,11 @@ func (m *completions) take(uid types.UID) (time.Time, bool) {
 		return time.Time{}, false
 	}
 	return seen.(time.Time), true
+}
+
+// isComplete says whether the Job controller has found a Job to be complete: all its pods have ended, with success.
+func isComplete(job *batchv1.Job) bool {
+	return slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool {
+		return c.Type == batchv1.JobComplete && c.Status == corev1.ConditionTrue
+	})
 }

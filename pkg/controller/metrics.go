@@ -13,7 +13,6 @@ import (
 	"k8s.io/component-base/metrics/legacyregistry"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
-	"github.com/example/sequential-job-operator/pkg/sequence"
 )
 
 // The metrics carry no names of objects or namespaces: there may be any number of these. docs/monitoring.md explains them all.
@@ -78,10 +77,10 @@ var registerMetrics = sync.OnceFunc(func() {
 // startAtZero exposes what has not happened yet: the rate of a counter that appears with its first event misses that event,
 // and an alert cannot tell one that is not there from one that was renamed.
 func startAtZero() {
-	completed, failed := sequence.End{Completed: true}.Result(), sequence.End{}.Result()
+	completed, failed := ending{completed: true}.result(), ending{}.result()
 	sequencesFinished.WithLabelValues(completed, v1alpha1.ReasonCompleted)
 	stepsFinished.WithLabelValues(completed, v1alpha1.ReasonJobCompleted)
-	for _, reason := range sequence.FailureReasons() {
+	for _, reason := range failureReasons() {
 		sequencesFinished.WithLabelValues(failed, reason)
 		stepsFinished.WithLabelValues(failed, reason)
 	}

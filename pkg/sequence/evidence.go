@@ -135,9 +135,6 @@ func HasEnded(job *batchv1.Job) bool {
 	return jobCondition(job, batchv1.JobComplete) != nil || jobCondition(job, batchv1.JobFailed) != nil
 }
 
-// IsComplete says whether the Job controller has found a Job to be complete: all its pods have ended, with success.
-func IsComplete(job *batchv1.Job) bool { return jobCondition(job, batchv1.JobComplete) != nil }
-
 // HasLostPod says whether, between these two states of a Job that goes on, a pod failed or began to be deleted.
 func HasLostPod(before, after *batchv1.Job) bool {
 	terminating := func(job *batchv1.Job) int32 { return ptr.Deref(job.Status.Terminating, 0) }

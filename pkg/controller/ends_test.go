@@ -1,4 +1,4 @@
-package sequence_test
+package controller
 
 import (
 	"testing"
@@ -8,7 +8,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
-	"github.com/example/sequential-job-operator/pkg/sequence"
 )
 
 func TestStepEnds(t *testing.T) {
@@ -19,31 +18,31 @@ func TestStepEnds(t *testing.T) {
 	}
 	running, complete := step(v1alpha1.StepRunning, "", 0), step(v1alpha1.StepCompleted, "", 3)
 	failed := step(v1alpha1.StepFailed, "BackoffLimitExceeded: container \"x\" exited with code 2: no: table", 4)
-	completeEnd := sequence.End{Completed: true, Reason: "JobCompleted", Duration: 3 * time.Second}
+	completeEnd := ending{completed: true, reason: "JobCompleted", duration: 3 * time.Second}
 	type steps []v1alpha1.StepStatus
 	for name, tc := range map[string]struct {
 		before, after steps
-		want          []sequence.End
+		want          []ending
 	}{
 		"none":                      {nil, nil, nil},
 		"it starts":                 {nil, steps{running}, nil},
 		"it runs":                   {steps{running}, steps{running}, nil},
-		"complete, the next starts": {steps{running}, steps{complete, running}, []sequence.End{completeEnd}},
+		"complete, the next starts": {steps{running}, steps{complete, running}, []ending{completeEnd}},
 		"complete before":           {steps{complete, running}, steps{complete, running}, nil},
 		"fails, with its reason": {steps{running}, steps{failed},
-			[]sequence.End{{Reason: "BackoffLimitExceeded", Duration: 4 * time.Second}}},
+			[]ending{{reason: "BackoffLimitExceeded", duration: 4 * time.Second}}},
 		"failed before": {steps{failed}, steps{failed}, nil},
 		"retried":       {steps{failed}, steps{running}, nil},
 		"ended before anybody looked": {nil, steps{complete, failed},
-			[]sequence.End{completeEnd, {Reason: "BackoffLimitExceeded", Duration: 4 * time.Second}}},
+			[]ending{completeEnd, {reason: "BackoffLimitExceeded", duration: 4 * time.Second}}},
 		"a reason that somebody made up": {steps{running}, steps{step(v1alpha1.StepFailed, "Anything", 1)},
-			[]sequence.End{{Reason: "Other", Duration: time.Second}}},
+			[]ending{{reason: "Other", duration: time.Second}}},
 		"without times": {steps{running}, steps{{State: v1alpha1.StepCompleted}},
-			[]sequence.End{{Completed: true, Reason: "JobCompleted"}}},
+			[]ending{{completed: true, reason: "JobCompleted"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := sequence.StepEnds(&v1alpha1.SequentialJobStatus{Steps: tc.before}, &v1alpha1.SequentialJobStatus{Steps: tc.after})
-			if diff := cmp.Diff(tc.want, got); diff != "" {
+			got := stepEnds(&v1alpha1.SequentialJobStatus{Steps: tc.before}, &v1alpha1.SequentialJobStatus{Steps: tc.after})
+			if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(ending{})); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -62,23 +61,23 @@ func TestSequenceEnd(t *testing.T) {
 	type status = v1alpha1.SequentialJobStatus
 	for name, tc := range map[string]struct {
 		before, after status
-		want          *sequence.End
+		want          *ending
 		result        string
 	}{
 		"runs":                       {before: status{}, after: running},
-		"completes":                  {running, complete, &sequence.End{Completed: true, Reason: "Completed", Duration: 90 * time.Second}, "completed"},
-		"fails":                      {running, failed, &sequence.End{Reason: "JobDeleted", Duration: 90 * time.Second}, "failed"},
-		"fails without having begun": {status{}, invalid, &sequence.End{Reason: "InvalidSpec"}, "failed"},
+		"completes":                  {running, complete, &ending{completed: true, reason: "Completed", duration: 90 * time.Second}, "completed"},
+		"fails":                      {running, failed, &ending{reason: "JobDeleted", duration: 90 * time.Second}, "failed"},
+		"fails without having begun": {status{}, invalid, &ending{reason: "InvalidSpec"}, "failed"},
 		"is at its end already":      {before: failed, after: failed},
 		"goes on after its end":      {before: failed, after: running},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, ended := sequence.SequenceEnd(&tc.before, &tc.after)
+			got, ended := sequenceEnd(&tc.before, &tc.after)
 			if ended != (tc.want != nil) {
 				t.Fatalf("ended is %t: %+v", ended, got)
 			}
-			if ended && (got != *tc.want || got.Result() != tc.result) {
-				t.Errorf("got %+v (%s), want %+v (%s)", got, got.Result(), *tc.want, tc.result)
+			if ended && (got != *tc.want || got.result() != tc.result) {
+				t.Errorf("got %+v (%s), want %+v (%s)", got, got.result(), *tc.want, tc.result)
 			}
 		})
 	}
