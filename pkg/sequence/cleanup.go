@@ -106,8 +106,8 @@ func (d *decider) waitForPods() bool {
 func (d *decider) release() {
 	switch {
 	case !d.hasFinalizer():
-	case d.mayHaveLeftPods() && !d.ask(Action{Request: ListPods}):
-	case d.mayHaveLeftPods() && anyPodRuns(d.f.Pods):
+	case d.mayHaveLeftPods() && !d.askForLeftPods():
+	case d.mayHaveLeftPods() && d.runLeftPods():
 		d.tryAgain = true
 	default:
 		d.letGo()

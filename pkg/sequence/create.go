@@ -5,7 +5,9 @@ import (
 	"slices"
 	"strings"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 )
@@ -47,14 +49,34 @@ func (d *decider) create(index int) {
 func (d *decider) isClearForRetry(index int) bool {
 	d.mustBeAbsent(JobName(d.sj, index+1, 0))
 	switch {
-	case d.request != nil || !d.ask(Action{Request: ListPods}):
+	case d.request != nil || !d.askForLeftPods():
 		return false
-	case anyPodRuns(d.f.Pods):
+	case d.runLeftPods():
 		d.waitFor(v1alpha1.ReasonRetrying,
 			fmt.Sprintf("Job %d starts again once the pods that its last attempt left have ended", index))
 		return false
 	}
 	return true
+}
+
+// askForLeftPods has the pods listed that may run though no Job of ours does, and says whether that is done: all that have our label,
+// and those of a Job that somebody deleted, by the label that the Job controller gave them. Somebody may have taken ours off.
+func (d *decider) askForLeftPods() bool {
+	if !d.ask(Action{Request: ListPods}) {
+		return false
+	}
+	if !d.mayHaveLeftPods() || anyPodRuns(d.f.Pods) {
+		return true
+	}
+	last := &d.status.Steps[len(d.status.Steps)-1]
+	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: d.sj.Namespace, Name: last.JobName, UID: last.JobUID}}
+	return d.ask(Action{Request: ListJobPods, Job: job})
+}
+
+// runLeftPods says whether any of them has not ended, as far as is known.
+func (d *decider) runLeftPods() bool {
+	_, isUnknown := d.f.refusalOf(ListJobPods)
+	return isUnknown || anyPodRuns(d.f.Pods) || anyPodRuns(d.f.JobPods)
 }
 
 // anyPodRuns says whether any of these pods has not ended.

@@ -169,7 +169,9 @@ func grantAndCreate(r *rules) {
 
 // ignorePods does not wait for them.
 func ignorePods(r *rules) {
-	onAnswer(r, sequence.ListPods, func(*sequence.Facts, sequence.Action) bool { return true }, sequence.Answer{})
+	for _, request := range []sequence.Request{sequence.ListPods, sequence.ListJobPods} {
+		onAnswer(r, request, func(*sequence.Facts, sequence.Action) bool { return true }, sequence.Answer{})
+	}
 }
 
 // doubtProof takes the cache's word for it that a Job does not exist.

@@ -158,7 +158,7 @@ func (m *model) describe(key *strings.Builder, f *sequence.Facts) {
 	for i := range f.Pods {
 		fmt.Fprintf(key, "|%s", f.Pods[i].OwnerReferences[0].UID)
 	}
-	fmt.Fprintf(key, "|%d", len(f.JobPods))
+	fmt.Fprintf(key, "|%d pods of the Job", len(f.JobPods))
 	if f.Stored != nil {
 		fmt.Fprintf(key, "|stored %t %t", f.Stored.AtOnce, f.Stored.TryAgain)
 	}

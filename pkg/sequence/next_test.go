@@ -245,7 +245,7 @@ func TestRequestsOfATurn(t *testing.T) {
 		"a failure, with what the pods say":            {sj: nthRuns(0), jobs: jobs(0, failed), want: []string{"list pods of Job", "store status", "remove finalizer"}},
 		"a Job that is gone": {
 			sj:   nthRuns(0),
-			want: []string{"read Job", "read Job", "store status", "list pods", "remove finalizer"},
+			want: []string{"read Job", "read Job", "store status", "list pods", "list pods of Job", "remove finalizer"},
 		},
 		"an edit is checked": {
 			sj: edited(nthRuns(0), func(*v1alpha1.SequentialJob) {}), jobs: jobs(0, running),

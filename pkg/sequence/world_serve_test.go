@@ -91,6 +91,9 @@ func (w *world) podsOf(job *batchv1.Job) []corev1.Pod {
 	if pods, ok := w.pods[job.Name]; ok {
 		return pods
 	}
+	if exists := w.jobs[job.Name]; exists == nil || exists.UID != job.UID {
+		return w.podsThatAreLeft(job)
+	}
 	pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: job.Name + "-x", CreationTimestamp: metav1.NewTime(w.clock)}}
 	switch {
 	case sequence.HasEnded(job):
@@ -101,6 +104,14 @@ func (w *world) podsOf(job *batchv1.Job) []corev1.Pod {
 		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionFalse, Reason: w.trouble}}
 	}
 	return []corev1.Pod{pod}
+}
+
+// podsThatAreLeft returns those of a Job that is gone which have not ended.
+func (w *world) podsThatAreLeft(job *batchv1.Job) []corev1.Pod {
+	if _, left := w.left[job.UID]; left {
+		return []corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Name: job.Name + "-x"}}}
+	}
+	return nil
 }
 
 // runningPods returns those that carry the label of a SequentialJob and have not ended.
