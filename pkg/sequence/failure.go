@@ -40,10 +40,11 @@ const (
 func (d *decider) describeFailure(index int, job *batchv1.Job, failed *batchv1.JobCondition) (failure, bool) {
 	why := failure{reason: conditionReason(failed.Reason)}
 	exceeded := failed.Reason == batchv1.JobReasonDeadlineExceeded
-	switch known := d.causeReported(index); {
+	reported := d.causeReported(index)
+	switch {
 	case exceeded && d.sj.Spec.ActiveDeadlineSeconds != nil && d.isOwnDeadline(job):
 		why.outOfTime = true
-		why.detail = joinNonEmpty("; ", d.describeTimeout(), known)
+		why.detail = joinNonEmpty("; ", d.describeTimeout(), reported)
 		return why, true
 	case exceeded && job.Spec.ActiveDeadlineSeconds != nil:
 		whose := "which its SequentialJob does not ask for"
@@ -51,10 +52,10 @@ func (d *decider) describeFailure(index int, job *batchv1.Job, failed *batchv1.J
 			whose = "which was lifted just as it was reached"
 		}
 		why.detail = joinNonEmpty("; ", fmt.Sprintf("Job %s was active for longer than its activeDeadlineSeconds (%d), %s",
-			job.Name, *job.Spec.ActiveDeadlineSeconds, whose), known)
+			job.Name, *job.Spec.ActiveDeadlineSeconds, whose), reported)
 		return why, true
-	case known != "" && !strings.HasPrefix(known, beforeThat):
-		why.detail = known
+	case reported != "" && !strings.HasPrefix(reported, beforeThat):
+		why.detail = reported
 		return why, true
 	case !d.ask(Action{Request: ListJobPods, Job: job}):
 		return why, false
@@ -63,7 +64,7 @@ func (d *decider) describeFailure(index int, job *batchv1.Job, failed *batchv1.J
 		d.tryAgain = true // to complete it
 		why.detail = joinNonEmpty("; ", clean(failed.Message), detailMissing)
 	} else if why.detail = FailureDetail(d.status.Steps[index].Name, d.f.JobPods); why.detail == "" {
-		why.detail = clean(failed.Message)
+		why.detail = joinNonEmpty("; ", clean(failed.Message), reported)
 	}
 	return why, true
 }

@@ -230,7 +230,7 @@ func TestADeadlineKeepsTheCauseThatWasKnown(t *testing.T) {
 			"the sequence was active for longer than its activeDeadlineSeconds (600); " + cause},
 		"of somebody else": {nil, new(int64(60)), "JobFailed",
 			"Job etl-0 was active for longer than its activeDeadlineSeconds (60), which its SequentialJob does not ask for; " + cause},
-		"of nobody who can be found": {nil, nil, "JobFailed", "Job was active longer than specified deadline"},
+		"of nobody who can be found": {nil, nil, "JobFailed", "Job was active longer than specified deadline; " + cause},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := tell(t, "extract")

@@ -22,6 +22,8 @@ type Cause struct {
 	Verb string
 	// Count is added to the message, and not to events: it changes while the cause stays the same.
 	Count string
+	// Quiet says that no event is to tell of it: what is about to follow will be told.
+	Quiet bool
 	// Message begins with the reason that Kubernetes gives, in one word, and a colon. If nothing is wrong it says what the pod does,
 	// or is empty.
 	Message string

@@ -147,7 +147,7 @@ func (d *decider) reportCause(index int, step *v1alpha1.StepStatus, note string,
 		if isImagePull(cause.Message) {
 			return // kubelet alternates between two texts
 		}
-	} else {
+	} else if !cause.Quiet {
 		d.emit(warning(cause.Reason, joinNonEmpty("; ", text, note)))
 	}
 	d.setProgressing(cause.Reason, message)
@@ -235,11 +235,19 @@ func isImagePull(message string) bool {
 func whatWasLost(step string, pods []corev1.Pod) Cause {
 	pods = newestFirst(pods)
 	for i := range pods {
-		if pod := &pods[i]; pod.DeletionTimestamp != nil && !hasPodEnded(pod) {
-			return Cause{Reason: v1alpha1.ReasonPodFailed, Verb: "lost a pod", Message: onNode(fmt.Sprintf(
-				"Deleted: pod %s is being deleted and has %d s to stop; the Job replaces it then", pod.Name,
-				ptr.Deref(pod.DeletionGracePeriodSeconds, 0)), pod)}
+		pod := &pods[i]
+		if pod.DeletionTimestamp == nil || hasPodEnded(pod) {
+			continue
 		}
+		// A pod whose container fails in place is deleted by the Job controller once the limit is reached; its last words go with it.
+		if status, ended := failedContainer(step, pod); ended != nil {
+			cause := crashing(status, ended)
+			cause.Quiet = true
+			return cause
+		}
+		return Cause{Reason: v1alpha1.ReasonPodFailed, Verb: "lost a pod", Message: onNode(fmt.Sprintf(
+			"Deleted: pod %s is being deleted and has %d s to stop; the Job replaces it then", pod.Name,
+			ptr.Deref(pod.DeletionGracePeriodSeconds, 0)), pod)}
 	}
 	if failure := FailureDetail(step, pods); failure != "" {
 		return Cause{Reason: v1alpha1.ReasonPodFailed, Verb: verbFailed, Message: "the Job tries again: " + failure}

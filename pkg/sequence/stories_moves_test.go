@@ -194,7 +194,13 @@ func (s *teller) setPod(args []string) {
 		pod.Status.Phase = corev1.PodPending
 		pod.Spec.InitContainers = []corev1.Container{{Name: match[1]}}
 		pod.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: match[1], State: running}}
-	case is(`restarted (\d+) times after code (\d+) "(.*)"`):
+	case is(`is gone`):
+		s.pods = map[string][]corev1.Pod{args[0]: nil}
+		return
+	case is(`restarted (\d+) times after code (\d+) "(.*?)"( and is being deleted)?`):
+		if match[4] != "" {
+			pod.DeletionTimestamp = new(metav1.NewTime(s.clock))
+		}
 		pod.Spec.RestartPolicy = corev1.RestartPolicyOnFailure
 		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{
 			Name: step, RestartCount: int32(number(match[1])), State: terminated(match[2], match[3]), //nolint:gosec // a handful
