@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/util/retry"
+	"k8s.io/utils/ptr"
 
 	"github.com/example/sequential-job-operator/hack/test/framework"
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
@@ -43,6 +44,9 @@ func TestAStepThatEndsAfterAWhileIsNotLookedInto(t *testing.T) {
 			}
 			pod := c.RunPod("etl-0")
 			c.waitForMessage("etl", v1alpha1.ReasonJobStarted, "Started job 0")
+			c.Eventually("its Job to have a ready pod", func(context.Context) (bool, error) {
+				return ptr.Deref(c.Job("etl-0").Status.Ready, 0) == 1, nil
+			})
 			c.waitUntil(job.CreationTimestamp.Add(runsLong))
 			before, warned := len(counter.Requests()), len(c.warnings("etl"))
 			c.EndPod(pod, 0, "")
