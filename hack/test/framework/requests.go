@@ -11,6 +11,7 @@ import (
 type RequestCounter struct {
 	mu       sync.Mutex
 	requests []string
+	answered []string // reads only
 }
 
 // RoundTripperFunc is an http.RoundTripper that is a function.
@@ -28,8 +29,22 @@ func (r *RequestCounter) Wrap(next http.RoundTripper) http.RoundTripper {
 			r.requests = append(r.requests, request.Method+" "+request.URL.RequestURI())
 			r.mu.Unlock()
 		}
-		return next.RoundTrip(request)
+		response, err := next.RoundTrip(request)
+		if isRead && err == nil {
+			r.mu.Lock()
+			r.answered = append(r.answered, request.Method+" "+request.URL.RequestURI())
+			r.mu.Unlock()
+		}
+		return response, err
 	})
+}
+
+// AnsweredReads returns method and URI of each read that the API server has answered: nothing that happens from now on changes what it
+// said.
+func (r *RequestCounter) AnsweredReads() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.answered)
 }
 
 // Requests returns method and URI of each request, in their order.

@@ -266,7 +266,7 @@ func TestTheLastWordsAreToldAlsoWhereThePodIsDeleted(t *testing.T) {
 	c.Create(sj)
 	c.WaitForRunning("etl", 0)
 	pod := c.RunPod("etl-0")
-	letGo, before := c.StopSlowly(pod), len(counter.Requests())
+	letGo, before := c.StopSlowly(pod), len(counter.AnsweredReads())
 	c.SetPod(pod, func(status *corev1.PodStatus) {
 		status.ContainerStatuses = framework.ContainerStatuses(pod,
 			corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CrashLoopBackOff", Message: "back-off"}})
@@ -278,7 +278,7 @@ func TestTheLastWordsAreToldAlsoWhereThePodIsDeleted(t *testing.T) {
 	})
 	// A kubelet takes a moment to end the pod. Whoever wants to know has it until then.
 	c.Eventually("the controller to look at the pod", func(context.Context) (bool, error) {
-		return slices.ContainsFunc(counter.Requests()[before:], func(request string) bool {
+		return slices.ContainsFunc(counter.AnsweredReads()[before:], func(request string) bool {
 			return strings.HasPrefix(request, "GET "+c.path("pods"))
 		}), nil
 	})
