@@ -9,21 +9,16 @@ import (
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
-	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/tools/record"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/client-go/util/workqueue"
 	"k8s.io/klog/v2"
 
-	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 	"github.com/example/sequential-job-operator/pkg/generated/clientset/versioned"
-	"github.com/example/sequential-job-operator/pkg/generated/clientset/versioned/scheme"
 )
 
 const (
@@ -39,7 +34,8 @@ const (
 	// share them: a thousand that wait for the same node must not use up what the others need to go on.
 	inspectionsPerSecond, inspectionBurst = 10, 50
 
-	queueName = "sequentialjob"
+	queueName      = "sequentialjob"
+	eventQueueName = "sequentialjob-events"
 )
 
 var errPanic = errors.New("panic")
@@ -55,22 +51,15 @@ type Controller struct {
 	memory      memory
 	inspections flowcontrol.PassiveRateLimiter
 	completions completions
-	broadcaster record.EventBroadcaster
-	recorder    record.EventRecorderLogger
+	events      *eventSender
+	recorder    recorder // events, but for tests
 	now         func() time.Time
 }
 
 // New returns a Controller that reads from the given informers, which may have been started already.
-func New(ctx context.Context, clients Clients, informers *Informers) *Controller {
-	// The default correlator drops the events of one object after 25 and folds similar ones after 10; a sequence of 100
-	// steps has more than 200, each of which tells something else.
-	const eventsPerObject = 1000
+func New(clients Clients, informers *Informers) *Controller {
 	registerMetrics()
-	// Its context has to outlast ctx: the syncs under way at a shutdown have events to send.
-	broadcaster := record.NewBroadcaster(record.WithContext(context.WithoutCancel(ctx)), record.WithCorrelatorOptions(record.CorrelatorOptions{
-		BurstSize: eventsPerObject,
-		MaxEvents: eventsPerObject,
-	}))
+	events := newEventSender(clients.Events.Events(metav1.NamespaceAll))
 	return &Controller{
 		kube:        clients.Kube,
 		kubeJSON:    clients.KubeJSON,
@@ -78,8 +67,8 @@ func New(ctx context.Context, clients Clients, informers *Informers) *Controller
 		informers:   informers,
 		queue:       newQueue(),
 		inspections: flowcontrol.NewTokenBucketPassiveRateLimiter(inspectionsPerSecond, inspectionBurst),
-		broadcaster: broadcaster,
-		recorder:    broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: v1alpha1.ControllerName}),
+		events:      events,
+		recorder:    events,
 		now:         time.Now,
 	}
 }
@@ -87,12 +76,8 @@ func New(ctx context.Context, clients Clients, informers *Informers) *Controller
 // Run works until ctx is done. It returns after the syncs under way have ended and their events are sent.
 func (c *Controller) Run(ctx context.Context, workers int) error {
 	logger := klog.FromContext(ctx)
-	events := drainingSink{
-		EventSink: &typedcorev1.EventSinkImpl{Interface: c.kube.CoreV1().Events(metav1.NamespaceAll)},
-		drained:   make(chan struct{}),
-	}
-	c.broadcaster.StartRecordingToSink(events)
-	defer c.broadcaster.Shutdown()
+	defer c.events.start(ctx)()
+	defer c.informers.publishUndecodable(c.recorder)()
 	defer c.queue.ShutDown()
 
 	phases.count(c.informers)
@@ -116,7 +101,6 @@ func (c *Controller) Run(ctx context.Context, workers int) error {
 	logger.V(2).Info("Stopping: waiting for the syncs under way")
 	c.queue.ShutDown()
 	running.Wait()
-	events.drain(c.recorder)
 	return nil
 }
 

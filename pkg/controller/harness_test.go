@@ -79,7 +79,7 @@ func newWorld(t *testing.T, sj *v1alpha1.SequentialJob, existing ...runtime.Obje
 	var err error
 	w.caches, err = NewInformers(w.kube, w.client)
 	must(t, err)
-	w.c = New(w.ctx, Clients{Kube: w.kube, KubeJSON: w.kube, SequentialJobs: w.client}, w.caches)
+	w.c = New(Clients{Kube: w.kube, KubeJSON: w.kube, SequentialJobs: w.client, Events: w.kube.CoreV1()}, w.caches)
 	all := w.caches.of(metav1.NamespaceAll)
 	w.sjs, w.jobs = all.sequentialJobs.Informer().GetIndexer(), all.jobs.Informer().GetIndexer()
 	return w
@@ -89,7 +89,7 @@ func newWorld(t *testing.T, sj *v1alpha1.SequentialJob, existing ...runtime.Obje
 func newSyncWorld(t *testing.T, sj *v1alpha1.SequentialJob, existing ...runtime.Object) *world {
 	t.Helper()
 	w := newWorld(t, sj, existing...)
-	t.Cleanup(func() { w.c.broadcaster.Shutdown(); w.c.queue.ShutDown() })
+	t.Cleanup(func() { w.c.events.objects.ShutDown(); w.c.queue.ShutDown() })
 	w.c.recorder = w.recorder
 	w.refresh()
 	return w

@@ -60,6 +60,18 @@ var (
 		Help: "How often the work on one SequentialJob ended in a panic. The others are not affected; " +
 			"the log has the SequentialJob and the stack. Any value above 0 is a bug worth reporting.",
 	})
+	eventsSent = metrics.NewCounter(&metrics.CounterOpts{
+		Subsystem: metricsSubsystem, Name: "events_sent_total", StabilityLevel: metrics.ALPHA,
+		Help: "Events that the API server has taken.",
+	})
+	eventsDropped = metrics.NewCounterVec(&metrics.CounterOpts{
+		Subsystem: metricsSubsystem, Name: "events_dropped_total", StabilityLevel: metrics.ALPHA,
+		Help: "Events that nobody will see, by reason. NamespaceGone is harmless: there is nobody left to tell.",
+	}, []string{"reason"})
+	eventsPending = metrics.NewGauge(&metrics.GaugeOpts{
+		Subsystem: metricsSubsystem, Name: "events_pending", StabilityLevel: metrics.ALPHA,
+		Help: "Events that wait to be sent.",
+	})
 	phases = &phaseCollector{}
 
 	// From one second to about three days.
@@ -69,7 +81,7 @@ var (
 // registerMetrics makes the metrics part of what the process exposes, once, however many controllers it runs.
 var registerMetrics = sync.OnceFunc(func() {
 	legacyregistry.MustRegister(sequencesFinished, stepsFinished, sequenceDuration, stepDuration, stepGap, timeToFirstStep,
-		syncErrors, syncPanics)
+		syncErrors, syncPanics, eventsSent, eventsDropped, eventsPending)
 	legacyregistry.CustomMustRegister(phases)
 	startAtZero()
 })
@@ -92,7 +104,20 @@ func startAtZero() {
 	for _, reason := range []string{string(metav1.StatusReasonConflict), string(metav1.StatusReasonForbidden), "Panic", "Timeout", "Other"} {
 		syncErrors.WithLabelValues(reason)
 	}
+	for _, reason := range dropReasons {
+		eventsDropped.WithLabelValues(reason)
+	}
 }
+
+// Why an event is dropped.
+const (
+	droppedQueueFull     = "QueueFull"
+	droppedRefused       = "Refused"
+	droppedNamespaceGone = "NamespaceGone"
+	droppedTooMany       = "TooManyOfOneObject"
+)
+
+var dropReasons = []string{droppedQueueFull, droppedRefused, droppedNamespaceGone, droppedTooMany}
 
 // phaseCollector counts the cached SequentialJobs, and those that the caches leave out, when it is asked. It reports nothing while no controller runs: a replica
 // that does not lead must not count them a second time.

@@ -45,12 +45,13 @@ func TestSyncErrorsAreCountedByTheAPIServersReason(t *testing.T) {
 // Before anything has happened, so that the first time is not missed by a rate.
 func TestCountersStartAtZero(t *testing.T) {
 	newSyncWorld(t, newSequence("extract"))
-	for _, reset := range []func(){sequencesFinished.Reset, stepsFinished.Reset, syncErrors.Reset} {
+	for _, reset := range []func(){sequencesFinished.Reset, stepsFinished.Reset, syncErrors.Reset, eventsDropped.Reset} {
 		reset()
 	}
 	startAtZero()
 	want := map[string]int{
 		"sequentialjob_sequences_finished_total": 8, "sequentialjob_steps_finished_total": 8, "sequentialjob_sync_errors_total": 5,
+		"sequentialjob_events_sent_total": 1, "sequentialjob_events_pending": 1, "sequentialjob_events_dropped_total": len(dropReasons),
 		"sequentialjob_sequence_duration_seconds": 2, "sequentialjob_step_duration_seconds": 2,
 	}
 	got := map[string]int{}

@@ -185,7 +185,7 @@ func TestWhatOnlyExplainsIsPutOffWhenThereIsMuchOfIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sj, job := sequenceAt(0, "extract")
 		w := newWorld(t, sj, job)
-		defer func() { w.c.broadcaster.Shutdown(); w.c.queue.ShutDown(); w.stop(); synctest.Wait() }()
+		defer func() { w.c.events.objects.ShutDown(); w.c.queue.ShutDown(); w.stop(); synctest.Wait() }()
 		explain := sequence.Action{Request: sequence.ListJobPods, Job: job, Optional: true}
 		sent := func() (n int) {
 			for range 2 * inspectionBurst {

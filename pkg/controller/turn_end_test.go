@@ -42,7 +42,7 @@ func TestTheEndOfATurnHasItsEffectOnTheQueue(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, nil)
-				defer func() { w.c.broadcaster.Shutdown(); w.c.queue.ShutDown(); w.stop(); synctest.Wait() }()
+				defer func() { w.c.events.objects.ShutDown(); w.c.queue.ShutDown(); w.stop(); synctest.Wait() }()
 				if err := w.c.endTurn(key, tc.end, tc.refusal); err != tc.err { //nolint:errorlint // it is passed on as it is
 					t.Errorf("error %v, want %v", err, tc.err)
 				}

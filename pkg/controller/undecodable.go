@@ -8,18 +8,13 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/apimachinery/pkg/util/sets"
-	"k8s.io/client-go/kubernetes"
-	typedcorev1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/tools/record"
 	"k8s.io/klog/v2"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
-	"github.com/example/sequential-job-operator/pkg/generated/clientset/versioned/scheme"
 )
 
 const (
@@ -138,27 +133,23 @@ func (i *Informers) Undecodable() []Undecodable {
 	return all
 }
 
-// PublishUndecodable publishes a Warning on each SequentialJob that cannot be decoded, once for each of its versions, until
+// publishUndecodable publishes a Warning on each SequentialJob that cannot be decoded, once for each of its versions, until
 // stop is called. Only one replica should: the one that leads.
-func (i *Informers) PublishUndecodable(ctx context.Context, kube kubernetes.Interface) (stop func()) {
-	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
-	broadcaster.StartRecordingToSink(&typedcorev1.EventSinkImpl{Interface: kube.CoreV1().Events(metav1.NamespaceAll)})
-	recorder := broadcaster.NewRecorder(scheme.Scheme, corev1.EventSource{Component: v1alpha1.ControllerName})
+func (i *Informers) publishUndecodable(recorder recorder) (stop func()) {
 	for _, in := range i.byNamespace {
 		in.undecodable.publishTo(func(object Undecodable) {
-			recorder.Eventf(&corev1.ObjectReference{
+			recorder.Event(&corev1.ObjectReference{
 				APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.SequentialJobKind,
 				Namespace: object.Namespace, Name: object.Name, UID: object.UID, ResourceVersion: object.ResourceVersion,
 			}, corev1.EventTypeWarning, reasonUndecodable,
-				"This SequentialJob is left alone, because it cannot be decoded. Correct it, or delete it and create it anew: %s",
-				truncate(object.Err.Error()))
+				"This SequentialJob is left alone, because it cannot be decoded. Correct it, or delete it and create it anew: "+
+					truncate(object.Err.Error()))
 		})
 	}
 	return func() {
 		for _, in := range i.byNamespace {
 			in.undecodable.publishTo(nil)
 		}
-		broadcaster.Shutdown()
 	}
 }
 

@@ -188,7 +188,9 @@ func TestAWarningIsPublishedForEachVersionThatCannotBeDecoded(t *testing.T) {
 	forEachServer(t, func(t *testing.T, w *rawWorld) {
 		w.put("before", raw("before", badPort, ""))
 		w.start()
-		stop := w.caches.PublishUndecodable(t.Context(), w.kube)
+		sender := newEventSender(w.kube.CoreV1().Events(metav1.NamespaceAll))
+		t.Cleanup(sender.start(t.Context()))
+		stop := w.caches.publishUndecodable(sender)
 		w.put("after", raw("after", badPort, ""))
 		w.untilThese("", "after before")
 		w.endWatches() // the same versions are told again

@@ -105,7 +105,7 @@ func run(ctx context.Context, o *options, flags *pflag.FlagSet) error {
 	asked := ctx
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	c := controller.New(ctx, clients, informers)
+	c := controller.New(clients, informers)
 	watchDog := leaderelection.NewLeaderHealthzAdaptor(o.election.RenewDeadline.Duration)
 	if o.serving.port > 0 {
 		if err := serveAll(ctx, o, config, informers, watchDog, flags, fail); err != nil {
@@ -115,10 +115,7 @@ func run(ctx context.Context, o *options, flags *pflag.FlagSet) error {
 	// Those that stand by fill their caches, too, so that they can begin at once.
 	informers.Start(ctx)
 	defer failUnlessFilled(ctx, informers, o.cacheTimeout, fail)()
-	work := func(ctx context.Context) error {
-		defer informers.PublishUndecodable(ctx, clients.Kube)()
-		return c.Run(ctx, o.workers)
-	}
+	work := func(ctx context.Context) error { return c.Run(ctx, o.workers) }
 	if o.election.LeaderElect {
 		if o.election.ResourceNamespace == "" {
 			o.election.ResourceNamespace = namespace

@@ -62,7 +62,8 @@ func (o *options) addFlags() *flag.NamedFlagSets {
 	cluster.StringVar(&o.kubeconfig, "kubeconfig", o.kubeconfig,
 		"Path of a kubeconfig file. Unset: as kubectl ($KUBECONFIG, then ~/.kube/config), else the service account of the pod.")
 	cluster.Float32Var(&o.qps, "kube-api-qps", o.qps,
-		"Requests per second to the API server on average, above 0. Negative: no limit but the API server's own.")
+		"Requests per second to the API server on average, above 0; events not counted, which may be as many. "+
+			"Negative: no limit but the API server's own.")
 	cluster.IntVar(&o.burst, "kube-api-burst", o.burst, "Requests to the API server at once, above the average.")
 
 	controller := sets.FlagSet("controller")

@@ -31,7 +31,7 @@ func (c *Cluster) StartControllerThrough(wrap func(http.RoundTripper) http.Round
 	ctx, cancel := context.WithCancel(context.Background())
 	informers, err := controller.NewInformers(clients.Kube, clients.SequentialJobs, c.Namespace)
 	Must(c.T, err)
-	ctl := controller.New(ctx, clients, informers)
+	ctl := controller.New(clients, informers)
 	informers.Start(ctx)
 	done := make(chan error, 1)
 	go func() { done <- ctl.Run(ctx, 2) }()

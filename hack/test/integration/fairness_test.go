@@ -30,7 +30,8 @@ func TestACrowdDoesNotHoldUpAnotherNamespace(t *testing.T) {
 	informers, err := controller.NewInformers(c.Kube, c.Client, c.Namespace, other.Namespace)
 	framework.Must(t, err)
 	ctx, stop := context.WithCancel(context.Background())
-	ctl, done := controller.New(ctx, controller.Clients{Kube: c.Kube, KubeJSON: c.Kube, SequentialJobs: c.Client}, informers), make(chan error, 1)
+	clients := controller.Clients{Kube: c.Kube, KubeJSON: c.Kube, SequentialJobs: c.Client, Events: c.Kube.CoreV1()}
+	ctl, done := controller.New(clients, informers), make(chan error, 1)
 	informers.Start(ctx)
 	begin := time.Now()
 	go func() { done <- ctl.Run(ctx, 10) }()
