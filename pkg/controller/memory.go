@@ -71,7 +71,7 @@ func (m *memory) remember(sj *v1alpha1.SequentialJob) {
 	}
 	m.of(sj.UID, func(of *memories) {
 		if sequence.Finished(&sj.Status) {
-			*of = *newMemories()
+			of.end()
 		}
 		of.written = sj
 	})
@@ -109,6 +109,29 @@ func (m *memory) sawSequentialJob(sj *v1alpha1.SequentialJob) {
 	if !sj.DeletionTimestamp.IsZero() && slices.Contains(sj.Finalizers, metav1.FinalizerOrphanDependents) {
 		m.of(sj.UID, func(of *memories) { of.orphaned = true })
 	}
+}
+
+// settle drops what the cache makes needless: a write that it has, and all of a SequentialJob that is gone or has ended. Whoever remembers
+// something of sj calls it afterwards: the watch may have been faster, and no event may come any more. cached is as for sawJob.
+func (m *memory) settle(sj *v1alpha1.SequentialJob, cached func() *v1alpha1.SequentialJob) {
+	m.of(sj.UID, func(of *memories) {
+		switch now := cached(); {
+		case now == nil:
+			*of = memories{}
+		case newer(sj, now), of.written != nil && newer(of.written, now): // the cache is behind: an event is still to come
+		case sequence.Finished(&now.Status):
+			of.end()
+		default: // at the worst, the event wakes it for nothing; a step may run for days until the next one
+			of.written = nil
+		}
+	})
+}
+
+// end drops what is of no use once the sequence has ended.
+func (of *memories) end() {
+	orphaned := of.orphaned
+	*of = *newMemories()
+	of.orphaned = orphaned
 }
 
 // forget is told that a SequentialJob is gone.
@@ -161,7 +184,7 @@ func stepOf(sj *v1alpha1.SequentialJob, job *batchv1.Job) *v1alpha1.StepStatus {
 // putBack keeps for the next turn what one began with and could not tell.
 func (m *memory) putBack(begun, ended *sequence.Facts) {
 	isTold := ended.Answers[sequence.ListJobPods].Class == "" && ended.Answers[sequence.StoreStatus].Class == ""
-	if !begun.PodLost || isTold || ended.SequentialJob == nil {
+	if !begun.PodLost || isTold {
 		return
 	}
 	was, is := lastStep(begun.SequentialJob), lastStep(ended.SequentialJob)
@@ -186,14 +209,13 @@ func lastStep(sj *v1alpha1.SequentialJob) *v1alpha1.StepStatus {
 // sawJob is told how a Job changed. cached returns its SequentialJob, or nil if there is none any more.
 func (m *memory) sawJob(owner types.UID, before, after *batchv1.Job, now time.Time, cached func() *v1alpha1.SequentialJob) {
 	m.of(owner, func(of *memories) {
+		if sequence.HasEnded(after) || !of.wants(after, cached()) {
+			of.endJob(after, cached())
+			return
+		}
 		delete(of.last, after.UID)
 		ready := func(job *batchv1.Job) int32 { return ptr.Deref(job.Status.Ready, 0) }
 		switch {
-		case sequence.HasEnded(after):
-			delete(of.unready, after.UID)
-			delete(of.podLost, after.UID)
-			of.keepLast(after, cached())
-			return
 		case ready(after) > 0:
 			delete(of.unready, after.UID)
 		case before != nil && ready(before) > 0:
@@ -207,24 +229,28 @@ func (m *memory) sawJob(owner types.UID, before, after *batchv1.Job, now time.Ti
 
 // sawJobGone is told of a Job that is there no more, or no longer shows itself to this process. cached is as for sawJob.
 func (m *memory) sawJobGone(owner types.UID, job *batchv1.Job, cached func() *v1alpha1.SequentialJob) {
-	m.of(owner, func(of *memories) {
-		of.keepLast(job, cached())
-		delete(of.unready, job.UID)
-		delete(of.podLost, job.UID)
-	})
+	m.of(owner, func(of *memories) { of.endJob(job, cached()) })
 }
 
-// keepLast keeps how a Job was last, if its SequentialJob may still want to know.
-func (of *memories) keepLast(job *batchv1.Job, cached *v1alpha1.SequentialJob) {
+// endJob keeps of a Job only how it was last, and that only if its SequentialJob may still want to know.
+func (of *memories) endJob(job *batchv1.Job, cached *v1alpha1.SequentialJob) {
+	delete(of.unready, job.UID)
+	delete(of.podLost, job.UID)
+	delete(of.last, job.UID)
+	if of.wants(job, cached) {
+		of.last[job.UID] = job
+	}
+}
+
+// wants says whether a SequentialJob may still want to know of a Job.
+func (of *memories) wants(job *batchv1.Job, cached *v1alpha1.SequentialJob) bool {
 	if cached == nil {
-		return
+		return false
 	}
 	if of.written != nil && newer(of.written, cached) {
 		cached = of.written
 	}
-	if !isToldOf(cached, job) {
-		of.last[job.UID] = job
-	}
+	return !isToldOf(cached, job)
 }
 
 func newer(a, b *v1alpha1.SequentialJob) bool {

@@ -268,9 +268,11 @@ func TestAWriteThatTheCacheHasAlreadyIsNotRemembered(t *testing.T) {
 		cached     func(sj *v1alpha1.SequentialJob) []any
 		remembered bool
 	}{
-		"the cache is behind":       {v1alpha1.SequentialJobCompleted, func(*v1alpha1.SequentialJob) []any { return []any{atVersion("99")} }, true},
-		"the cache has it":          {v1alpha1.SequentialJobCompleted, func(sj *v1alpha1.SequentialJob) []any { return []any{sj} }, false},
-		"it has been deleted since": {v1alpha1.SequentialJobRunning, func(*v1alpha1.SequentialJob) []any { return nil }, false},
+		"the cache is behind":        {v1alpha1.SequentialJobCompleted, func(*v1alpha1.SequentialJob) []any { return []any{atVersion("99")} }, true},
+		"the cache has it":           {v1alpha1.SequentialJobCompleted, func(sj *v1alpha1.SequentialJob) []any { return []any{sj} }, false},
+		"the same while a step runs": {v1alpha1.SequentialJobRunning, func(sj *v1alpha1.SequentialJob) []any { return []any{sj} }, false},
+		"the cache is ahead":         {v1alpha1.SequentialJobRunning, func(*v1alpha1.SequentialJob) []any { return []any{atVersion("101")} }, false},
+		"it has been deleted since":  {v1alpha1.SequentialJobRunning, func(*v1alpha1.SequentialJob) []any { return nil }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newSyncWorld(t, nil)

@@ -30,7 +30,7 @@ func (c *Controller) sync(ctx context.Context, name cache.ObjectName) error {
 	for begun := facts; ; {
 		action := sequence.Next(facts)
 		if action.Request == sequence.EndTurn {
-			c.memory.putBack(&begun, &facts)
+			c.putBack(&begun, &facts)
 			c.publish(facts.SequentialJob, action.Events)
 			return c.endTurn(name, action, refusal)
 		}
@@ -109,9 +109,8 @@ func (c *Controller) record(ctx context.Context, before, after *v1alpha1.Sequent
 	logAction(ctx, action, answer)
 	switch action.Request {
 	case sequence.CreateJob:
-		if cached, err := c.informers.sequentialJob(cache.MetaObjectToName(after)); err == nil && cached.UID == after.UID {
-			c.memory.rememberJob(after.UID, answer.Job)
-		}
+		c.memory.rememberJob(after.UID, answer.Job)
+		c.settle(after)
 		c.measureGap(after, action.Step)
 	case sequence.StoreStatus:
 		c.remember(after)
@@ -123,16 +122,21 @@ func (c *Controller) record(ctx context.Context, before, after *v1alpha1.Sequent
 	c.publish(after, action.Events)
 }
 
-// remember keeps what was written until the cache has it. The watch may have been faster than the answer, and nothing more may come
-// of what has ended.
+// remember keeps what was written until the cache has it.
 func (c *Controller) remember(sj *v1alpha1.SequentialJob) {
 	c.memory.remember(sj)
-	switch cached, err := c.informers.sequentialJob(cache.MetaObjectToName(sj)); {
-	case err != nil || cached.UID != sj.UID:
-		c.memory.forget(sj.UID)
-	case sequence.Finished(&sj.Status):
-		c.memory.arrived(cached)
+	c.settle(sj)
+}
+
+func (c *Controller) putBack(begun, ended *sequence.Facts) {
+	if ended.SequentialJob != nil {
+		c.memory.putBack(begun, ended)
+		c.settle(ended.SequentialJob)
 	}
+}
+
+func (c *Controller) settle(sj *v1alpha1.SequentialJob) {
+	c.memory.settle(sj, c.cached(owner{cache.MetaObjectToName(sj), sj.UID}))
 }
 
 func (c *Controller) publish(sj *v1alpha1.SequentialJob, events []sequence.Event) {

@@ -35,15 +35,7 @@ func (c *Controller) watch(
 			c.memory.sawSequentialJob(sj)
 			c.enqueue(sj)
 		},
-		UpdateFunc: func(before, after *v1alpha1.SequentialJob) {
-			if before.UID != after.UID { // after a new list: one of the same name was created meanwhile
-				c.memory.forget(before.UID)
-			}
-			c.memory.sawSequentialJob(after)
-			if c.needsSync(before, after) {
-				c.enqueue(after)
-			}
-		},
+		UpdateFunc: c.sawSequentialJob,
 		DeleteFunc: func(deleted cache.DeletedObject[*v1alpha1.SequentialJob]) {
 			if sj := deleted.OptionalObj; sj != nil {
 				c.memory.forget(sj.UID)
@@ -64,7 +56,6 @@ func (c *Controller) watch(
 		},
 		DeleteFunc: func(deleted cache.DeletedObject[*batchv1.Job]) {
 			if job := deleted.OptionalObj; job != nil {
-				c.completions.take(job.UID)
 				c.sawJobGone(job)
 			}
 		},
@@ -72,6 +63,19 @@ func (c *Controller) watch(
 		return fmt.Errorf("events of Jobs: %w", err)
 	}
 	return nil
+}
+
+// sawSequentialJob wakes a SequentialJob that has changed.
+func (c *Controller) sawSequentialJob(before, after *v1alpha1.SequentialJob) {
+	if before.UID != after.UID { // after a new list: one of the same name was created meanwhile
+		c.memory.forget(before.UID)
+	}
+	c.memory.sawSequentialJob(after)
+	wake := c.needsSync(before, after)
+	c.settle(after)
+	if wake {
+		c.enqueue(after)
+	}
 }
 
 // sawJob wakes the SequentialJob that a Job belongs to, and the one that it belonged to before.
@@ -84,6 +88,7 @@ func (c *Controller) sawJob(before, after *batchv1.Job) {
 
 // sawJobGone wakes the SequentialJob that a Job belonged to.
 func (c *Controller) sawJobGone(job *batchv1.Job) {
+	c.completions.take(job.UID)
 	for _, owner := range ownersOf(job) {
 		c.memory.sawJobGone(owner.uid, job, c.cached(owner))
 		c.queue.Add(owner.name)
