@@ -18,6 +18,7 @@ Usage: hack/cluster/cluster.sh COMMAND
   kill COMPONENT        the same at once, as if it had crashed
   start                 start what of the control plane was stopped or killed
   etcd                  print the address at which etcd listens
+  pid COMPONENT         print the process ID of one process of the control plane, or of kwok-controller
 
 Variables:
   CLUSTER_NAME     name of the cluster; several can run side by side (default: demo)
@@ -25,6 +26,8 @@ Variables:
                    simulated: nodes on which Job pods succeed at once
                    (default: what the cluster has, real for a new one)
   SIMULATED_NODES  how many of them (default: 1)
+  KWOK_STAGES      file with the Stages of kwok that say how simulated pods go on, for a new cluster (default: kwok's own)
+  AUDIT_POLICY     file with the API server's audit policy, for a new cluster (default: audit-policy.yaml beside this script)
   CLUSTER          "current": start nothing, use the current kubectl context
   K8S_VERSION      another Kubernetes than the one pinned in hack/cluster/kubernetes: 1.34.4, say (simulated nodes only)
 TEXT
@@ -38,6 +41,8 @@ runs=$root/bin/run
 CLUSTER_NAME=${CLUSTER_NAME:-demo}
 NODES=${NODES:-}
 SIMULATED_NODES=${SIMULATED_NODES:-1}
+KWOK_STAGES=${KWOK_STAGES:-}
+AUDIT_POLICY=${AUDIT_POLICY:-$here/audit-policy.yaml}
 CLUSTER=${CLUSTER:-}
 export K8S_VERSION=${K8S_VERSION:-}
 PATH=$PATH:/usr/sbin:/sbin
@@ -60,6 +65,8 @@ check_variables() {
     fail "CLUSTER_NAME \"$CLUSTER_NAME\": use at most 31 small letters, digits and \"-\", a letter first"
   [[ -z $NODES || $NODES == real || $NODES == simulated ]] || fail "NODES \"$NODES\": it is either real or simulated"
   [[ $SIMULATED_NODES =~ ^[1-9][0-9]{0,3}$ ]] || fail "SIMULATED_NODES \"$SIMULATED_NODES\": use a number from 1 on"
+  [[ -z $KWOK_STAGES || -r $KWOK_STAGES ]] || fail "KWOK_STAGES \"$KWOK_STAGES\": there is no such file to read"
+  [[ -r $AUDIT_POLICY ]] || fail "AUDIT_POLICY \"$AUDIT_POLICY\": there is no such file to read"
   [[ -z $CLUSTER || $CLUSTER == current ]] || fail "CLUSTER \"$CLUSTER\": leave it empty or use \"current\""
 }
 
@@ -279,7 +286,7 @@ main() {
       echo "$audit_log"
       ;;
     nodes) print_nodes ;;
-    stop | kill | start | etcd)
+    stop | kill | start | etcd | pid)
       [[ $CLUSTER != current ]] || fail "CLUSTER=current: its control plane is not ours to $command"
       "component_$command" "$@"
       ;;

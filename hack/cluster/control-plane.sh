@@ -42,7 +42,7 @@ options:
   kubectlBinary: $bin/kubectl
   bindAddress: 127.0.0.1
   kubeApiserverCertSANs: [$service_vip, $host_ip]
-  kubeAuditPolicy: $here/audit-policy.yaml
+  kubeAuditPolicy: $AUDIT_POLICY
   disableQPSLimits: true
   # A kwok that starts anew waits until the node leases of the one before it are over.
   nodeLeaseDurationSeconds: 5
@@ -76,6 +76,10 @@ $(mutating_policies)
       - {key: concurrent-gc-syncs, value: "50"}
       - {key: concurrent-namespace-syncs, value: "50"}
 YAML
+  if [[ -n $KWOK_STAGES ]]; then
+    echo ---
+    cat "$KWOK_STAGES"
+  fi
 }
 
 # What kwokctl recorded may belong to somebody else by now; it would then take that process for a running component.
@@ -146,6 +150,12 @@ component_start() {
   mkdir -p "$run/logs"
   control_plane_start >>"$run/logs/control-plane.log" 2>&1 ||
     fail "cluster \"$CLUSTER_NAME\": starting its control plane again failed; the log is $run/logs/control-plane.log"
+}
+
+component_pid() {
+  local file
+  file=$(component_pid_file "$@")
+  pid_of "$file" || fail "cluster \"$CLUSTER_NAME\": its $1 is not running"
 }
 
 component_etcd() {

@@ -1,0 +1,53 @@
+// Package report is what the benchmark tells: results as JSON, tables and plots.
+package report
+
+import (
+	"encoding/json"
+	"os"
+	"time"
+
+	"github.com/example/sequential-job-operator/hack/bench/internal/contest"
+	"github.com/example/sequential-job-operator/hack/bench/internal/proc"
+)
+
+// Results are all that was measured, and where.
+type Results struct {
+	Started  time.Time         `json:"started"`
+	Machine  proc.Machine      `json:"machine"`
+	Versions map[string]string `json:"versions"`
+	// Commit is the source that was built; Modified says whether it had been edited since.
+	Commit   string        `json:"commit"`
+	Modified bool          `json:"modified"`
+	Flags    []string      `json:"flags"`
+	Runs     []contest.Run `json:"runs,omitempty"`
+	Ratios   []Ratio       `json:"ratios,omitempty"`
+}
+
+// Failed says whether there is anything that a benchmark must not pass over.
+func (r *Results) Failed() bool {
+	for i := range r.Runs {
+		if len(r.Runs[i].Violations) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Write writes the results to a file.
+func (r *Results) Write(file string) error {
+	raw, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(raw, '\n'), 0o644)
+}
+
+// Read reads results that were written before.
+func Read(file string) (*Results, error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	r := &Results{}
+	return r, json.Unmarshal(raw, r)
+}

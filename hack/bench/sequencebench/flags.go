@@ -1,0 +1,92 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/example/sequential-job-operator/hack/bench/internal/contest"
+	"github.com/example/sequential-job-operator/hack/bench/internal/setup"
+)
+
+type options struct {
+	cluster setup.Options
+	contest contest.Options
+	source  string
+	modes   listFlag
+	shapes  shapesFlag
+	rounds  int
+	from    string
+	docs    string
+}
+
+func parseFlags() *options {
+	o := &options{
+		cluster: setup.Options{PIDs: map[string]int{}},
+		modes:   listFlag{"throughput"},
+		shapes:  shapesFlag{{Sequences: 1, Steps: 20}, {Sequences: 50, Steps: 5}, {Sequences: 200, Steps: 5}},
+	}
+	flag.StringVar(&o.cluster.Kubeconfig, "kubeconfig", "", "kubeconfig of an administrator (set by sequences.sh)")
+	flag.StringVar(&o.cluster.AuditLog, "audit-log", "", "the API server's audit log (set by sequences.sh)")
+	flag.StringVar(&o.cluster.Etcd, "etcd", "", "where etcd listens (set by sequences.sh)")
+	flag.Var(pidsFlag(o.cluster.PIDs), "pid", "NAME=PID of a process of the cluster; repeat it (set by sequences.sh)")
+	flag.StringVar(&o.contest.Controller, "controller", "", "the controller's binary (set by sequences.sh)")
+	flag.StringVar(&o.contest.Out, "out", ".", "folder for results and logs (set by sequences.sh)")
+	flag.StringVar(&o.source, "source", ".", "folder of the project's source, to name its commit (set by sequences.sh)")
+	flag.Var((*listFlag)(&o.contest.ControllerFlags), "controller-flags", "more flags of the controller, separated by spaces")
+	flag.StringVar(&o.contest.AdvanceOn, "advance-on", "", "spec.advanceOn of the sequences: PodSucceeded or JobComplete (default: not set)")
+	flag.Var(&o.modes, "modes", "what to measure, separated by spaces: throughput")
+	flag.Var(&o.shapes, "shapes", "SEQUENCESxSTEPS or SEQUENCESxSTEPS@DURATION, separated by commas")
+	flag.IntVar(&o.rounds, "rounds", 2, "how often each shape is run by each contestant, in turn")
+	flag.StringVar(&o.from, "from", "", "measure nothing, and tell what was written to this results.json")
+	flag.StringVar(&o.docs, "docs", "", "folder to write results.json, tables and plots to, for the documentation")
+	flag.Parse()
+	return o
+}
+
+// listFlag is words separated by spaces. The first time that it is set, it forgets what it was by default.
+type listFlag []string
+
+func (l *listFlag) String() string { return strings.Join(*l, " ") }
+
+func (l *listFlag) Set(value string) error {
+	*l = strings.Fields(value)
+	return nil
+}
+
+type shapesFlag []contest.Shape
+
+func (s *shapesFlag) String() string {
+	var out []string
+	for _, shape := range *s {
+		out = append(out, shape.String())
+	}
+	return strings.Join(out, ",")
+}
+
+func (s *shapesFlag) Set(value string) error {
+	*s = nil
+	for text := range strings.SplitSeq(value, ",") {
+		shape, err := contest.ParseShape(text)
+		if err != nil {
+			return err
+		}
+		*s = append(*s, shape)
+	}
+	return nil
+}
+
+type pidsFlag map[string]int
+
+func (p pidsFlag) String() string { return "" }
+
+func (p pidsFlag) Set(value string) error {
+	name, text, _ := strings.Cut(value, "=")
+	pid, err := strconv.Atoi(text)
+	if err != nil {
+		return fmt.Errorf("%q is not NAME=PID: %w", value, err)
+	}
+	p[name] = pid
+	return nil
+}
