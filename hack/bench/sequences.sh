@@ -7,7 +7,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 bench=$root/hack/bench
 out=${OUT:-$root/bin/bench}
 cluster=$root/hack/cluster/cluster.sh
-export CLUSTER= CLUSTER_NAME=${CLUSTER_NAME:-bench} NODES=simulated SIMULATED_NODES=25
+export CLUSTER="" CLUSTER_NAME=${CLUSTER_NAME:-bench} NODES=simulated SIMULATED_NODES=25
 export AUDIT_POLICY=$bench/cluster/audit-policy.yaml KWOK_STAGES=$bench/cluster/stages.yaml
 
 build() {

@@ -3,10 +3,13 @@ package main
 import (
 	"flag"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/example/sequential-job-operator/hack/bench/internal/contest"
+	"github.com/example/sequential-job-operator/hack/bench/internal/memory"
 	"github.com/example/sequential-job-operator/hack/bench/internal/setup"
 )
 
@@ -17,6 +20,10 @@ type options struct {
 	modes   listFlag
 	shapes  shapesFlag
 	rounds  int
+	memory  memory.Options
+	crash   contest.Shape
+	crashes int
+	deleted contest.Shape
 	from    string
 	docs    string
 }
@@ -25,6 +32,9 @@ func parseFlags() *options {
 	o := &options{
 		cluster: setup.Options{PIDs: map[string]int{}},
 		modes:   listFlag{"throughput"},
+		memory:  memory.Options{Sizes: []int{1000, 10000, 50000}, Report: tell},
+		crash:   contest.Shape{Sequences: 50, Steps: 5},
+		deleted: contest.Shape{Sequences: 1000, Steps: 10},
 		shapes:  shapesFlag{{Sequences: 1, Steps: 20}, {Sequences: 50, Steps: 5}, {Sequences: 200, Steps: 5}},
 	}
 	flag.StringVar(&o.cluster.Kubeconfig, "kubeconfig", "", "kubeconfig of an administrator (set by sequences.sh)")
@@ -36,9 +46,15 @@ func parseFlags() *options {
 	flag.StringVar(&o.source, "source", ".", "folder of the project's source, to name its commit (set by sequences.sh)")
 	flag.Var((*listFlag)(&o.contest.ControllerFlags), "controller-flags", "more flags of the controller, separated by spaces")
 	flag.StringVar(&o.contest.AdvanceOn, "advance-on", "", "spec.advanceOn of the sequences: PodSucceeded or JobComplete (default: not set)")
-	flag.Var(&o.modes, "modes", "what to measure, separated by spaces: throughput")
+	flag.Var(&o.modes, "modes", "what to measure, separated by spaces: throughput memory recovery deletion")
 	flag.Var(&o.shapes, "shapes", "SEQUENCESxSTEPS or SEQUENCESxSTEPS@DURATION, separated by commas")
 	flag.IntVar(&o.rounds, "rounds", 2, "how often each shape is run by each contestant, in turn")
+	flag.Var((*numbersFlag)(&o.memory.Sizes), "memory", "how many finished sequences there are, in ascending order, separated by commas")
+	flag.IntVar(&o.memory.Steps, "memory-steps", 3, "of how many steps these are")
+	flag.DurationVar(&o.memory.Idle, "memory-idle", 20*time.Second, "for how long the controller is watched doing nothing")
+	flag.Var((*shapeFlag)(&o.crash), "recovery", "shape that runs when the controller is killed")
+	flag.IntVar(&o.crashes, "crashes", 3, "how often it is killed, each time in another run")
+	flag.Var((*shapeFlag)(&o.deleted), "deletion", "shape that is deleted while its first steps run")
 	flag.StringVar(&o.from, "from", "", "measure nothing, and tell what was written to this results.json")
 	flag.StringVar(&o.docs, "docs", "", "folder to write results.json, tables and plots to, for the documentation")
 	flag.Parse()
@@ -53,6 +69,35 @@ func (l *listFlag) String() string { return strings.Join(*l, " ") }
 func (l *listFlag) Set(value string) error {
 	*l = strings.Fields(value)
 	return nil
+}
+
+// tell says how far the benchmark is.
+func tell(line string) { fmt.Fprintln(os.Stderr, line) }
+
+type numbersFlag []int
+
+func (n *numbersFlag) String() string { return strings.Trim(fmt.Sprint([]int(*n)), "[]") }
+
+func (n *numbersFlag) Set(value string) error {
+	*n = nil
+	for text := range strings.SplitSeq(value, ",") {
+		number, err := strconv.Atoi(text)
+		if err != nil {
+			return err
+		}
+		*n = append(*n, number)
+	}
+	return nil
+}
+
+type shapeFlag contest.Shape
+
+func (s *shapeFlag) String() string { return contest.Shape(*s).String() }
+
+func (s *shapeFlag) Set(value string) error {
+	shape, err := contest.ParseShape(value)
+	*s = shapeFlag(shape)
+	return err
 }
 
 type shapesFlag []contest.Shape

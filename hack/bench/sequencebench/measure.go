@@ -11,7 +11,10 @@ import (
 	"time"
 
 	"github.com/example/sequential-job-operator/hack/bench/internal/contest"
+	"github.com/example/sequential-job-operator/hack/bench/internal/deletion"
+	"github.com/example/sequential-job-operator/hack/bench/internal/memory"
 	"github.com/example/sequential-job-operator/hack/bench/internal/proc"
+	"github.com/example/sequential-job-operator/hack/bench/internal/recovery"
 	"github.com/example/sequential-job-operator/hack/bench/internal/report"
 	"github.com/example/sequential-job-operator/hack/bench/internal/setup"
 )
@@ -34,11 +37,20 @@ func measure(ctx context.Context, o *options) (*report.Results, error) {
 	}
 	r.Commit = git(ctx, o.source, "rev-parse", "--short", "HEAD")
 	r.Modified = git(ctx, o.source, "status", "--porcelain") != ""
+	if err := cluster.RemoveLeftovers(ctx); err != nil {
+		return nil, err
+	}
 	bench := &contest.Bench{Cluster: cluster, Options: o.contest}
 	for _, mode := range o.modes {
 		switch mode {
 		case "throughput":
 			err = throughput(ctx, bench, o, r)
+		case "memory":
+			r.Memory, err = memory.Measure(ctx, bench, o.memory)
+		case "recovery":
+			r.Recovery, err = recovery.Measure(ctx, bench, o.crash, o.crashes)
+		case "deletion":
+			r.Deletion, err = deletion.Measure(ctx, bench, o.deleted.Sequences, o.deleted.Steps, tell)
 		default:
 			err = fmt.Errorf("no such mode: %q", mode)
 		}
@@ -85,8 +97,13 @@ func git(ctx context.Context, source string, args ...string) string {
 }
 
 func writeAll(o *options, r *report.Results) error {
-	if o.from != "" {
+	if o.from == "" {
+		if err := r.Write(filepath.Join(o.contest.Out, "results.json")); err != nil {
+			return err
+		}
+	}
+	if o.docs == "" {
 		return nil
 	}
-	return r.Write(filepath.Join(o.contest.Out, "results.json"))
+	return r.WriteDocs(o.docs)
 }

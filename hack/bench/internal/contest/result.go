@@ -1,11 +1,13 @@
 package contest
 
 import (
+	"fmt"
 	"os"
 	"time"
 
 	"github.com/example/sequential-job-operator/hack/bench/internal/audit"
 	"github.com/example/sequential-job-operator/hack/bench/internal/judge"
+	"github.com/example/sequential-job-operator/hack/bench/internal/observe"
 	"github.com/example/sequential-job-operator/hack/bench/internal/proc"
 	"github.com/example/sequential-job-operator/hack/bench/internal/stats"
 )
@@ -50,23 +52,36 @@ type Figures struct {
 	Memory      proc.Memory `json:"memory"`
 }
 
+// Problems are the violations of a run, in words that tell which.
+func (r *Run) Problems() []string {
+	var out []string
+	for _, violation := range r.Violations {
+		out = append(out, fmt.Sprintf("%s, %s, round %d: %s", r.Contestant, r.Shape, r.Round, violation))
+	}
+	return out
+}
+
 func (m *measurement) report(run *Run) {
-	history := judge.History{Stored: audit.JobsCreated(m.events, m.namespace), Seen: m.seen()}
+	advanceOn := ""
+	if m.contestant.name() == ControllerName { // the ideal loop goes by Jobs, always
+		advanceOn = m.bench.Options.AdvanceOn
+	}
+	history := judge.History{Stored: audit.JobsCreated(m.events, m.namespace), Seen: Seen(m.steps, advanceOn)}
 	run.Violations = history.Violations(m.shape.Names())
 	if len(run.Violations) == 0 {
 		run.Figures = m.figures()
 	}
 }
 
-// seen is what the observer saw, as the judge wants it.
-func (m *measurement) seen() map[string]judge.Job {
+// Seen is what an observer saw, as the judge wants it: with the end of each step that the sequences go by.
+func Seen(steps map[string]*observe.Step, advanceOn string) map[string]judge.Job {
 	out := map[string]judge.Job{}
-	for name, step := range m.steps {
+	for name, step := range steps {
 		if !step.Created.Seen() {
 			continue // a pod of something else
 		}
 		job := judge.Job{Created: step.Created.Revision, Ended: step.Complete.Revision, UIDs: step.UIDs}
-		if m.contestant.name() == ControllerName && m.bench.Options.AdvanceOn == advanceOnPod {
+		if advanceOn == advanceOnPod {
 			job.Ended = step.PodSucceeded.Revision
 		}
 		out[name] = job

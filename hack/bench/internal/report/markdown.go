@@ -22,6 +22,15 @@ func (r *Results) WriteMarkdown(w io.Writer) {
 		r.writeRequests(w)
 		r.writeCPU(w)
 	}
+	if len(r.Memory) > 0 {
+		r.writeMemory(w)
+	}
+	if len(r.Recovery) > 0 {
+		r.writeRecovery(w)
+	}
+	if len(r.Deletion) > 0 {
+		r.writeDeletion(w)
+	}
 }
 
 func (r *Results) writeWhere(w io.Writer) {
@@ -38,19 +47,16 @@ func (r *Results) writeWhere(w io.Writer) {
 }
 
 func (r *Results) writeViolations(w io.Writer) {
-	const most = 20
-	for i := range r.Runs {
-		run := &r.Runs[i]
-		if len(run.Violations) == 0 {
-			continue
-		}
-		fmt.Fprintf(w, "FAILED: %s, %s, round %d has no figures, for it broke the order of the steps %d times:\n\n",
-			run.Contestant, run.Shape, run.Round, len(run.Violations))
-		for _, violation := range run.Violations[:min(most, len(run.Violations))] {
-			fmt.Fprintf(w, "- %s\n", violation)
-		}
-		fmt.Fprintln(w)
+	const most = 50
+	violations := r.Violations()
+	if len(violations) == 0 {
+		return
 	}
+	fmt.Fprintf(w, "FAILED: %d violations. A run that has any has no figures.\n\n", len(violations))
+	for _, violation := range violations[:min(most, len(violations))] {
+		fmt.Fprintf(w, "- %s\n", violation)
+	}
+	fmt.Fprintln(w)
 }
 
 // table writes rows, the first of which is the head. The first column is text, the others are numbers.

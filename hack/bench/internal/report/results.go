@@ -7,7 +7,10 @@ import (
 	"time"
 
 	"github.com/example/sequential-job-operator/hack/bench/internal/contest"
+	"github.com/example/sequential-job-operator/hack/bench/internal/deletion"
+	"github.com/example/sequential-job-operator/hack/bench/internal/memory"
 	"github.com/example/sequential-job-operator/hack/bench/internal/proc"
+	"github.com/example/sequential-job-operator/hack/bench/internal/recovery"
 )
 
 // Results are all that was measured, and where.
@@ -16,21 +19,29 @@ type Results struct {
 	Machine  proc.Machine      `json:"machine"`
 	Versions map[string]string `json:"versions"`
 	// Commit is the source that was built; Modified says whether it had been edited since.
-	Commit   string        `json:"commit"`
-	Modified bool          `json:"modified"`
-	Flags    []string      `json:"flags"`
-	Runs     []contest.Run `json:"runs,omitempty"`
-	Ratios   []Ratio       `json:"ratios,omitempty"`
+	Commit   string            `json:"commit"`
+	Modified bool              `json:"modified"`
+	Flags    []string          `json:"flags"`
+	Runs     []contest.Run     `json:"runs,omitempty"`
+	Ratios   []Ratio           `json:"ratios,omitempty"`
+	Memory   []memory.Point    `json:"memory,omitempty"`
+	Recovery []recovery.Result `json:"recovery,omitempty"`
+	Deletion []deletion.Result `json:"deletion,omitempty"`
 }
 
-// Failed says whether there is anything that a benchmark must not pass over.
-func (r *Results) Failed() bool {
+// Violations are what a benchmark must not pass over.
+func (r *Results) Violations() []string {
+	var out []string
 	for i := range r.Runs {
-		if len(r.Runs[i].Violations) > 0 {
-			return true
-		}
+		out = append(out, r.Runs[i].Problems()...)
 	}
-	return false
+	for i := range r.Memory {
+		out = append(out, r.Memory[i].Violations()...)
+	}
+	for i := range r.Recovery {
+		out = append(out, r.Recovery[i].Problems()...)
+	}
+	return append(out, deletion.Violations(r.Deletion)...)
 }
 
 // Write writes the results to a file.

@@ -19,6 +19,9 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
+// namespaceLabel is on the namespaces that the benchmark makes.
+const namespaceLabel = "bench.example.com/made-here"
+
 // patience is how long the cluster may take for what is done in a moment.
 const patience = time.Minute
 
@@ -68,7 +71,8 @@ func (c *Cluster) MakeNamespace(ctx context.Context, name string) error {
 	if err := c.RemoveNamespace(ctx, name); err != nil {
 		return err
 	}
-	if _, err := c.Kube.CoreV1().Namespaces().Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}, metav1.CreateOptions{}); err != nil {
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{namespaceLabel: "true"}}}
+	if _, err := c.Kube.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{}); err != nil {
 		return err
 	}
 	return eventually(ctx, "the service account of namespace "+name, func(ctx context.Context) (bool, error) {
@@ -93,6 +97,20 @@ func (c *Cluster) RemoveNamespace(ctx context.Context, name string) error {
 		_, err := c.Kube.CoreV1().Namespaces().Get(ctx, name, metav1.GetOptions{})
 		return apierrors.IsNotFound(err), ignoreNotFound(err)
 	})
+}
+
+// RemoveLeftovers removes what a benchmark that was interrupted has left.
+func (c *Cluster) RemoveLeftovers(ctx context.Context) error {
+	list, err := c.Kube.CoreV1().Namespaces().List(ctx, metav1.ListOptions{LabelSelector: namespaceLabel})
+	if err != nil {
+		return err
+	}
+	for i := range list.Items {
+		if err := c.RemoveNamespace(ctx, list.Items[i].Name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Version returns the version of the API server.
