@@ -38,7 +38,7 @@ var (
 // world is a controller beside an API server that is faked as far as the controller relies on it: resourceVersions,
 // conflicts, finalizers, dry runs. Its caches hold what a test put there, so that they can be as stale as it likes.
 type world struct {
-	t        *testing.T
+	t        testing.TB
 	ctx      context.Context // the controller's, which stop ends
 	stop     context.CancelFunc
 	kube     *kubefake.Clientset
@@ -56,7 +56,7 @@ type world struct {
 	log []string // of requests
 }
 
-func newWorld(t *testing.T, sj *v1alpha1.SequentialJob, existing ...runtime.Object) *world {
+func newWorld(t testing.TB, sj *v1alpha1.SequentialJob, existing ...runtime.Object) *world {
 	t.Helper()
 	w := &world{t: t, kube: kubefake.NewClientset(existing...), client: fake.NewClientset(), recorder: record.NewFakeRecorder(100)}
 	w.ctx, w.stop = context.WithCancel(t.Context())
@@ -86,7 +86,7 @@ func newWorld(t *testing.T, sj *v1alpha1.SequentialJob, existing ...runtime.Obje
 }
 
 // newSyncWorld is newWorld for tests that call sync themselves: caches filled, events recorded at once.
-func newSyncWorld(t *testing.T, sj *v1alpha1.SequentialJob, existing ...runtime.Object) *world {
+func newSyncWorld(t testing.TB, sj *v1alpha1.SequentialJob, existing ...runtime.Object) *world {
 	t.Helper()
 	w := newWorld(t, sj, existing...)
 	t.Cleanup(func() { w.c.events.objects.ShutDown(); w.c.queue.ShutDown() })
@@ -215,7 +215,7 @@ func anys[T any](items []T) []any {
 	return out
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
