@@ -10,6 +10,9 @@ CONTAINER_TOOL ?= docker
 K8S_VERSIONS ?= 1.34.4 1.35.4 1.36.3 1.37.2
 # Set to 1 to let undeploy and uninstall stop SequentialJobs that have not ended.
 FORCE ?=
+# For bench: set FULL to 1 for everything, and DOCS to the folder that tables and plots are written to.
+FULL ?=
+DOCS ?=
 # Platforms of docker-buildx.
 PLATFORMS ?= linux/amd64,linux/arm64
 # Version that the controller reports; it has to look like v1.2.3.
@@ -163,6 +166,23 @@ test-faults: ## Break every call of the controller, and the cluster, in every wa
 .PHONY: test-e2e
 test-e2e: ## Run the tests that need a real node and the deployed image.
 	@hack/test.sh e2e
+
+# A cluster of its own, whatever CLUSTER_NAME says: it is not like the one of "make cluster-up".
+BENCH = CLUSTER_NAME=bench hack/bench/sequences.sh $(if $(DOCS),-docs $(abspath $(DOCS)))
+BENCH_SHORT := -modes "throughput memory" -shapes 1x20,50x5,200x5 -rounds 2 -memory 1000
+BENCH_FULL := -modes "throughput recovery deletion memory" -shapes 1x20,50x5,200x5,2000x3,50x5@15s,200x5@15s -rounds 3
+
+.PHONY: bench
+bench: ## Measure the controller beside a bare loop over Jobs, in 5 minutes. FULL=1: all of it. DOCS=FOLDER: write tables and plots there.
+	@$(BENCH) $(if $(FULL),$(BENCH_FULL),$(BENCH_SHORT))
+
+.PHONY: bench-full
+bench-full: ## The same with all shapes and modes, in an hour: crashes, deletions, memory with 50,000 sequences.
+	@$(MAKE) --no-print-directory bench FULL=1
+
+.PHONY: bench-smoke
+bench-smoke: ## Run the smallest shape once, and check how much is asked of the API server: counts, not times.
+	@$(BENCH) -shapes 1x20 -rounds 1 -check-requests
 
 .PHONY: bench-crd
 bench-crd: ## Measure what the CRD costs per status write.

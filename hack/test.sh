@@ -14,7 +14,7 @@ summary=()
 export FAULTS_REPORT=$reports/faults.jsonl
 
 # The modules that have tests, besides the root one.
-modules=(hack/crd hack/compat hack/demo/data-tools hack/sbom)
+modules=(hack/bench hack/crd hack/compat hack/demo/data-tools hack/sbom)
 
 need_gcc() {
   if ! command -v gcc >/dev/null && [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then

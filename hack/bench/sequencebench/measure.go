@@ -70,6 +70,9 @@ func throughput(ctx context.Context, bench *contest.Bench, o *options, r *report
 				if err != nil {
 					return err
 				}
+				if o.check {
+					run.Overspent = run.OverBudget()
+				}
 				r.Runs = append(r.Runs, run)
 				r.Ratios = report.Ratios(r.Runs)
 				fmt.Fprintln(os.Stderr, progress(&run))

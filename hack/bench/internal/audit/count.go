@@ -2,7 +2,6 @@ package audit
 
 import (
 	"net/http"
-	"strings"
 )
 
 // Count is how often something was asked.
@@ -70,9 +69,4 @@ func JobsCreated(events []Event, namespace string) map[string]int {
 		}
 	}
 	return created
-}
-
-// IsMark says whether an event is a request that was made only to be found in the log.
-func (e *Event) IsMark(name string) bool {
-	return e.Verb == "delete" && e.ObjectRef.Resource == "jobs" && strings.EqualFold(e.ObjectRef.Name, name)
 }

@@ -4,10 +4,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/example/sequential-job-operator/pkg/sequence"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"github.com/example/sequential-job-operator/pkg/sequence"
 )
 
 // A contestant with smaller Jobs would have the easier task.

@@ -3,6 +3,7 @@ package contest
 import (
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/example/sequential-job-operator/hack/bench/internal/audit"
@@ -30,6 +31,8 @@ type Run struct {
 	// Violations are what the judge says. If there are any, there are no figures.
 	Violations []string `json:"violations,omitempty"`
 	Figures    *Figures `json:"figures,omitempty"`
+	// Overspent says where more was asked than the controller is known to ask for, if that was to be checked.
+	Overspent []string `json:"overspent,omitempty"`
 }
 
 // Figures are what was measured. Times are in milliseconds.
@@ -52,10 +55,10 @@ type Figures struct {
 	Memory      proc.Memory `json:"memory"`
 }
 
-// Problems are the violations of a run, in words that tell which.
+// Problems are what is wrong with a run, in words that tell which.
 func (r *Run) Problems() []string {
 	var out []string
-	for _, violation := range r.Violations {
+	for _, violation := range slices.Concat(r.Violations, r.Overspent) {
 		out = append(out, fmt.Sprintf("%s, %s, round %d: %s", r.Contestant, r.Shape, r.Round, violation))
 	}
 	return out

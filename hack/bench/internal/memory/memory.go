@@ -3,6 +3,7 @@ package memory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -73,8 +74,14 @@ func Measure(ctx context.Context, bench *contest.Bench, o Options) ([]Point, err
 	return points, bench.Cluster.RemoveNamespace(ctx, namespace)
 }
 
-func measureAll(ctx context.Context, bench *contest.Bench, o Options) ([]Point, error) {
+func measureAll(ctx context.Context, bench *contest.Bench, o Options) (points []Point, err error) {
 	pattern, err := makePattern(ctx, bench, o.Steps)
+	if err != nil {
+		return nil, err
+	}
+	// They have nothing to do with finished Jobs, but each would fill a cache with all of them.
+	resume, err := bench.Cluster.Pause("kube-controller-manager", "kube-scheduler", "kwok-controller")
+	defer func() { err = errors.Join(err, resume()) }()
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +90,6 @@ func measureAll(ctx context.Context, bench *contest.Bench, o Options) ([]Point, 
 		return nil, err
 	}
 	defer store.Close()
-	var points []Point
 	there := 1
 	for _, size := range o.Sizes {
 		begin := time.Now()
@@ -102,7 +108,8 @@ func measureAll(ctx context.Context, bench *contest.Bench, o Options) ([]Point, 
 		o.Report(fmt.Sprintf("memory: %d sequences: synced after %.1f s, %d MiB", size, point.SyncedSeconds, point.Memory.RSS/1024))
 		points = append(points, point)
 	}
-	return points, nil
+	// Before the others go on, so that they have nothing to catch up with.
+	return points, bench.Cluster.Wipe(ctx, namespace)
 }
 
 // makePattern has the controller run one sequence, which is copied then: nothing in the copies is made up.

@@ -90,7 +90,7 @@ func (c *Cluster) RemoveNamespace(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	if err := c.wipe(ctx, name); err != nil {
+	if err := c.Wipe(ctx, name); err != nil {
 		return err
 	}
 	return eventually(ctx, "namespace "+name+" to be gone", func(ctx context.Context) (bool, error) {

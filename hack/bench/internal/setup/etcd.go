@@ -15,10 +15,10 @@ func (c *Cluster) Store() (*clientv3.Client, error) {
 	return clientv3.New(clientv3.Config{Endpoints: []string{c.Etcd}, DialTimeout: patience, Logger: zap.NewNop()})
 }
 
-// wipe removes what is in a namespace directly from etcd. To delete thousands of Jobs through the API server takes longer than to
+// Wipe removes what is in a namespace directly from etcd. To delete thousands of Jobs through the API server takes longer than to
 // run them, and the garbage collector would still be at it during the next run. Pods come before Jobs, and Jobs before their
 // owners: so nothing is left without its owner for the garbage collector to look after.
-func (c *Cluster) wipe(ctx context.Context, namespace string) error {
+func (c *Cluster) Wipe(ctx context.Context, namespace string) error {
 	store, err := c.Store()
 	if err != nil {
 		return err
