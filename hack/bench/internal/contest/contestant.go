@@ -21,6 +21,8 @@ type contestant interface {
 	start(ctx context.Context, namespace string, shape Shape) error
 	// pid is the process, once it is started.
 	pid() int
+	// died is closed once the process has ended.
+	died() <-chan struct{}
 	// begin has it begin all sequences.
 	begin(ctx context.Context) error
 	// finish waits until all is done that has to be, once all Jobs are complete, and returns when each sequence was begun.

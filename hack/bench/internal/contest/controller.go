@@ -32,6 +32,7 @@ type controller struct {
 func (c *controller) name() string                  { return ControllerName }
 func (c *controller) account() setup.ServiceAccount { return setup.Controller }
 func (c *controller) pid() int                      { return c.process.PID() }
+func (c *controller) died() <-chan struct{}         { return c.process.ended }
 
 func (c *controller) start(ctx context.Context, namespace string, shape Shape) error {
 	c.namespace, c.shape = namespace, shape

@@ -2,9 +2,9 @@ package contest
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -18,13 +18,12 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"github.com/example/sequential-job-operator/hack/bench/internal/observe"
 	"github.com/example/sequential-job-operator/hack/bench/internal/setup"
 )
 
 // creators is how many sequences are begun at the same time, by both contestants.
 const creators = 20
-
-var errIdeal = errors.New("the ideal loop has lost its watch")
 
 // IdealOrder is what the process of the ideal loop is told to do.
 type IdealOrder struct {
@@ -60,18 +59,17 @@ func ServeIdeal(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err := json.Unmarshal(line, &i.order); err != nil {
 		return err
 	}
-	jobs, err := i.connect(ctx)
+	revision, err := i.connect(ctx)
 	if err != nil {
 		return err
 	}
-	defer jobs.Stop()
 	first := i.plan()
 	fmt.Fprintln(out, "ready")
 	if _, err := lines.ReadBytes('\n'); err != nil {
 		return err
 	}
 	go i.begin(ctx, first)
-	if err := i.follow(ctx, jobs); err != nil {
+	if err := i.follow(ctx, revision); err != nil {
 		return err
 	}
 	i.mu.Lock()
@@ -83,21 +81,21 @@ func ServeIdeal(ctx context.Context, in io.Reader, out io.Writer) error {
 	return err
 }
 
-func (i *ideal) connect(ctx context.Context) (watch.Interface, error) {
+// connect returns the revision from which on it has to watch.
+func (i *ideal) connect(ctx context.Context) (revision string, err error) {
 	config, err := clientcmd.BuildConfigFromFlags("", i.order.Kubeconfig)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
 	config.QPS, config.UserAgent = -1, "ideal-loop"
-	i.kube, err = kubernetes.NewForConfig(setup.Protobuf(config))
-	if err != nil {
-		return nil, err
+	if i.kube, err = kubernetes.NewForConfig(setup.Protobuf(config)); err != nil {
+		return "", err
 	}
 	list, err := i.kube.BatchV1().Jobs(i.order.Namespace).List(ctx, metav1.ListOptions{LabelSelector: idealLabel})
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	return i.kube.BatchV1().Jobs(i.order.Namespace).Watch(ctx, metav1.ListOptions{LabelSelector: idealLabel, ResourceVersion: list.ResourceVersion})
+	return list.ResourceVersion, nil
 }
 
 // plan makes all Jobs before the start, so that the loop has nothing to do but to create them. It returns the sequences.
@@ -134,31 +132,30 @@ func (i *ideal) begin(ctx context.Context, sequences []*v1alpha1.SequentialJob) 
 }
 
 // follow creates what comes next until the last Job is complete.
-func (i *ideal) follow(ctx context.Context, jobs watch.Interface) error {
+func (i *ideal) follow(ctx context.Context, revision string) error {
+	watching, done := context.WithCancel(ctx)
+	defer done()
 	complete := map[string]bool{}
-	for len(complete) < i.order.Shape.Total() {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case event, ok := <-jobs.ResultChan():
-			job, isJob := event.Object.(*batchv1.Job)
-			if !ok || !isJob {
-				return errIdeal
-			}
-			if complete[job.Name] || !isComplete(job) {
-				continue
-			}
-			complete[job.Name] = true
-			if create := i.next[job.Name]; create != nil {
-				go func() {
-					if err := create(ctx); err != nil {
-						i.fail(err)
-					}
-				}()
-			}
+	handle := func(event watch.Event) {
+		job, ok := event.Object.(*batchv1.Job)
+		if !ok || complete[job.Name] || !isComplete(job) {
+			return
+		}
+		complete[job.Name] = true
+		if create := i.next[job.Name]; create != nil {
+			go func() {
+				if err := create(ctx); err != nil {
+					i.fail(err)
+				}
+			}()
+		}
+		if len(complete) == i.order.Shape.Total() {
+			done()
 		}
 	}
-	return nil
+	options := metav1.ListOptions{LabelSelector: idealLabel, ResourceVersion: revision}
+	err := observe.Follow(watching, i.kube.BatchV1().Jobs(i.order.Namespace).Watch, options, handle, func() {})
+	return cmp.Or(context.Cause(ctx), err)
 }
 
 func isComplete(job *batchv1.Job) bool {

@@ -28,11 +28,13 @@ type idealProcess struct {
 	process *exec.Cmd
 	in      io.WriteCloser
 	answers *bufio.Reader
+	ended   chan struct{}
 }
 
 func (p *idealProcess) name() string                  { return IdealName }
 func (p *idealProcess) account() setup.ServiceAccount { return setup.IdealLoop }
 func (p *idealProcess) pid() int                      { return p.process.Process.Pid }
+func (p *idealProcess) died() <-chan struct{}         { return p.ended }
 
 func (p *idealProcess) start(ctx context.Context, namespace string, shape Shape) error {
 	owner, err := p.cluster.Kube.CoreV1().ConfigMaps(namespace).Create(ctx,
@@ -71,7 +73,15 @@ func (p *idealProcess) run(ctx context.Context) error {
 		return err
 	}
 	p.answers = bufio.NewReader(out)
-	return p.process.Start()
+	if err := p.process.Start(); err != nil {
+		return err
+	}
+	p.ended = make(chan struct{})
+	go func() {
+		_, _ = p.process.Process.Wait() // whoever needs it to live finds out
+		close(p.ended)
+	}()
+	return nil
 }
 
 func (p *idealProcess) begin(context.Context) error {
@@ -88,10 +98,9 @@ func (p *idealProcess) finish(context.Context) (map[string]time.Time, error) {
 }
 
 func (p *idealProcess) stop() {
-	if p.process == nil || p.process.Process == nil {
+	if p.ended == nil {
 		return
 	}
 	_ = p.process.Process.Kill() // it may have ended by itself
-	_ = p.process.Wait()
-	p.process = nil
+	<-p.ended
 }

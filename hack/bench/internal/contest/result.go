@@ -53,6 +53,8 @@ type Figures struct {
 	// OthersShare is the share of the machine's processors that others used meanwhile.
 	OthersShare float64     `json:"othersShareOfMachine"`
 	Memory      proc.Memory `json:"memory"`
+	// WatchRestarts is how often a watch of the observer had to be begun anew: some gaps are off then.
+	WatchRestarts int `json:"observerWatchRestarts"`
 }
 
 // Problems are what is wrong with a run, in words that tell which.
@@ -93,7 +95,7 @@ func Seen(steps map[string]*observe.Step, advanceOn string) map[string]judge.Job
 }
 
 func (m *measurement) figures() *Figures {
-	f := &Figures{Asked: audit.CountRequests(m.events, m.contestant.account().User()), Memory: m.memory}
+	f := &Figures{Asked: audit.CountRequests(m.events, m.contestant.account().User()), Memory: m.memory, WatchRestarts: m.restarts}
 	f.JobGap, f.PodGap = stats.Summarize(m.gaps(false)), stats.Summarize(m.gaps(true))
 	f.FirstStep = stats.Summarize(m.firstSteps())
 	took := m.took()

@@ -2,6 +2,7 @@ package contest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -24,6 +25,8 @@ type Options struct {
 
 // advanceOnPod is the value of spec.advanceOn with which a step ends with its pod, and not with its Job.
 const advanceOnPod = "PodSucceeded"
+
+var errDied = errors.New("the contestant has died: its log tells why")
 
 // Bench makes runs.
 type Bench struct {
@@ -64,6 +67,7 @@ type measurement struct {
 	events        []audit.Event
 	before, after setup.Usage
 	memory        proc.Memory
+	restarts      int
 }
 
 func (m *measurement) make(ctx context.Context) error {
@@ -95,16 +99,25 @@ func (m *measurement) make(ctx context.Context) error {
 	if m.after, err = m.usage(); err != nil {
 		return err
 	}
-	m.steps = observer.Steps()
+	m.steps, m.restarts = observer.Steps(), observer.Restarts()
 	m.memory, err = proc.MemoryOf(m.contestant.pid())
 	return err
 }
 
 func (m *measurement) runAll(ctx context.Context, observer *observe.Observer) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-m.contestant.died():
+			cancel(errDied)
+		case <-ctx.Done():
+		}
+	}()
 	if err := m.contestant.begin(ctx); err != nil {
 		return err
 	}
-	if err := observer.WaitForComplete(ctx, m.shape.Total(), patience); err != nil {
+	if err := observer.WaitForComplete(ctx, m.shape.Total(), patience+m.shape.StepTime); err != nil {
 		return err
 	}
 	var err error

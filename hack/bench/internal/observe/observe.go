@@ -3,7 +3,6 @@ package observe
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"sync"
@@ -15,8 +14,6 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 )
-
-var errEnded = errors.New("a watch of the benchmark ended: nobody knows what it has missed")
 
 // Moment is when something was first seen, and in which revision.
 type Moment struct {
@@ -43,8 +40,9 @@ type Observer struct {
 	created  int
 	changed  chan struct{}
 	err      error
+	restarts int
 
-	watches []watch.Interface
+	stop    context.CancelFunc
 	running sync.WaitGroup
 }
 
@@ -55,50 +53,40 @@ func Start(ctx context.Context, kube kubernetes.Interface, namespace string) (*O
 	if err != nil {
 		return nil, err
 	}
-	options := metav1.ListOptions{ResourceVersion: jobs.ResourceVersion}
-	jobWatch, err := kube.BatchV1().Jobs(namespace).Watch(ctx, options)
-	if err != nil {
-		return nil, err
-	}
-	podWatch, err := kube.CoreV1().Pods(namespace).Watch(ctx, options)
-	if err != nil {
-		jobWatch.Stop()
-		return nil, err
-	}
-	o.watches = []watch.Interface{jobWatch, podWatch}
-	for _, w := range o.watches {
-		o.running.Go(func() { o.follow(w) })
+	ctx, o.stop = context.WithCancel(ctx)
+	for _, open := range []OpenWatch{kube.BatchV1().Jobs(namespace).Watch, kube.CoreV1().Pods(namespace).Watch} {
+		o.running.Go(func() {
+			options := metav1.ListOptions{ResourceVersion: jobs.ResourceVersion}
+			if err := Follow(ctx, open, options, o.record, o.restarted); err != nil {
+				o.fail(fmt.Errorf("a watch of the benchmark has missed something: %w", err))
+			}
+		})
 	}
 	return o, nil
 }
 
 // Stop ends the watches.
 func (o *Observer) Stop() {
-	for _, w := range o.watches {
-		w.Stop()
-	}
+	o.stop()
 	o.running.Wait()
 }
 
-func (o *Observer) follow(w watch.Interface) {
-	for event := range w.ResultChan() {
-		o.record(event, time.Now())
-	}
-	o.fail(errEnded) // which Stop makes happen as well, and then nobody asks any more
+func (o *Observer) restarted() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.restarts++
 }
 
-func (o *Observer) record(event watch.Event, at time.Time) {
+func (o *Observer) record(event watch.Event) {
+	at := time.Now()
+	if event.Type == watch.Deleted {
+		return
+	}
 	switch object := event.Object.(type) {
 	case *batchv1.Job:
-		if event.Type != watch.Deleted {
-			o.recordJob(object, at)
-		}
+		o.recordJob(object, at)
 	case *corev1.Pod:
-		if event.Type != watch.Deleted {
-			o.recordPod(object, at)
-		}
-	default:
-		o.fail(fmt.Errorf("%w: %v", errEnded, event.Object))
+		o.recordPod(object, at)
 	}
 }
 

@@ -34,7 +34,7 @@ func (o *Observer) waitFor(ctx context.Context, patience time.Duration, what str
 		case <-timer.C:
 			return fmt.Errorf("waiting for %s: it stays at %d for %s", what, n, patience)
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
 	}
 }
@@ -51,9 +51,9 @@ func (o *Observer) Steps() map[string]*Step {
 	return out
 }
 
-// Err says why what was seen is not all that happened; nil if it is.
-func (o *Observer) Err() error {
+// Restarts is how often the API server ended a watch because it did not keep pace. What happened just then was seen late.
+func (o *Observer) Restarts() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.err
+	return o.restarts
 }

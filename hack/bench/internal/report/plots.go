@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"path/filepath"
+	"strconv"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
@@ -82,34 +83,34 @@ func (r *Results) plotRatios() (*plot.Plot, error) {
 	p.Legend.Top = true
 	const room = 1.4 // for the legend
 	p.Y.Max *= room
-	p.NominalX(shapes...)
+	nominal(p, shapes)
 	return p, nil
 }
 
-// plotGaps has a line for p50 and p99 of each contestant, over the shapes.
+// plotGaps has points for p50 and p99 of each contestant, over the shapes.
 func (r *Results) plotGaps(title string, gap func(*contest.Figures) stats.Summary) (*plot.Plot, error) {
 	p := plot.New()
 	p.Title.Text = title
 	p.Y.Label.Text = "ms (log scale)"
-	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{}
+	p.Y.Scale, p.Y.Tick.Marker = plot.LogScale{}, plain(plot.LogTicks{})
 	p.Legend.Top, p.Legend.Left = true, true
 	shapes := shapesOf(r.Runs)
-	var lines []any
+	var points []any
 	for _, contestant := range contestants {
-		lines = append(lines,
-			contestant+" p50", r.gapLine(shapes, contestant, func(f *contest.Figures) float64 { return gap(f).P50 }),
-			contestant+" p99", r.gapLine(shapes, contestant, func(f *contest.Figures) float64 { return gap(f).P99 }))
+		points = append(points,
+			contestant+" p50", r.gapPoints(shapes, contestant, func(f *contest.Figures) float64 { return gap(f).P50 }),
+			contestant+" p99", r.gapPoints(shapes, contestant, func(f *contest.Figures) float64 { return gap(f).P99 }))
 	}
-	if err := plotutil.AddLinePoints(p, lines...); err != nil {
+	if err := plotutil.AddScatters(p, points...); err != nil {
 		return nil, err
 	}
 	const room = 10 // for the legend
 	p.Y.Max *= room
-	p.NominalX(shapes...)
+	nominal(p, shapes)
 	return p, nil
 }
 
-func (r *Results) gapLine(shapes []string, contestant string, value func(*contest.Figures) float64) plotter.XYs {
+func (r *Results) gapPoints(shapes []string, contestant string, value func(*contest.Figures) float64) plotter.XYs {
 	// A step that goes by its pod may come before the Job is Complete; a logarithm cannot show that.
 	const least = 0.1
 	var out plotter.XYs
@@ -130,6 +131,7 @@ func (r *Results) plotMemory() (*plot.Plot, error) {
 	p.Title.Text = fmt.Sprintf("Memory of the controller at rest, finished sequences of %d steps", r.Memory[0].Steps)
 	p.X.Label.Text, p.Y.Label.Text = "sequences", "MiB"
 	p.X.Min, p.Y.Min = 0, 0
+	p.X.Tick.Marker = plain(plot.DefaultTicks{})
 	p.Legend.Top, p.Legend.Left = true, true
 	var rss, heap plotter.XYs
 	for i := range r.Memory {
@@ -138,5 +140,28 @@ func (r *Results) plotMemory() (*plot.Plot, error) {
 		rss = append(rss, plotter.XY{X: x, Y: float64(point.Memory.RSS) / kibibytesPerMebibyte})
 		heap = append(heap, plotter.XY{X: x, Y: point.HeapInUseKiB / kibibytesPerMebibyte})
 	}
-	return p, plotutil.AddLinePoints(p, "RSS", rss, "heap in use", heap)
+	err := plotutil.AddLinePoints(p, "RSS", rss, "heap in use", heap)
+	const room = 1.08 // for the last number below the axis
+	p.X.Max *= room
+	return p, err
+}
+
+// nominal has names below the X axis, and room for the first and the last of them.
+func nominal(p *plot.Plot, names []string) {
+	const room = 0.5
+	p.NominalX(names...)
+	p.X.Min, p.X.Max = -room, float64(len(names)-1)+room
+}
+
+// plain writes numbers without an exponent.
+func plain(ticker plot.Ticker) plot.Ticker {
+	return plot.TickerFunc(func(least, most float64) []plot.Tick {
+		ticks := ticker.Ticks(least, most)
+		for i := range ticks {
+			if ticks[i].Label != "" {
+				ticks[i].Label = strconv.FormatFloat(ticks[i].Value, 'f', -1, 64)
+			}
+		}
+		return ticks
+	})
 }
