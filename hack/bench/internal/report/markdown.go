@@ -116,7 +116,12 @@ func (r *Results) writeRatios(w io.Writer) {
 	table(w, rows)
 }
 
-func (s Spread) String() string { return fmt.Sprintf("%.2f (%.2f-%.2f)", s.Median, s.Min, s.Max) }
+func (s Spread) String() string {
+	if s == (Spread{}) {
+		return "-"
+	}
+	return fmt.Sprintf("%.2f (%.2f-%.2f)", s.Median, s.Min, s.Max)
+}
 
 // writeRequests tells what each contestant asks for a step.
 func (r *Results) writeRequests(w io.Writer) {

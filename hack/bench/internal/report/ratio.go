@@ -38,6 +38,14 @@ func spreadOf(values []float64) Spread {
 	return Spread{Median: stats.Median(values), Min: slices.Min(values), Max: slices.Max(values)}
 }
 
+// ratioOf is NaN where a ratio says nothing: a step that goes by its pod may begin before the Job of the one before is Complete.
+func ratioOf(ours, ideal float64) float64 {
+	if ours <= 0 || ideal <= 0 {
+		return math.NaN()
+	}
+	return ours / ideal
+}
+
 type pair struct{ ours, ideal *contest.Figures }
 
 // Ratios compares the runs of each shape and round. A round that lacks one of the two counts for nothing.
@@ -51,7 +59,7 @@ func Ratios(runs []contest.Run) []Ratio {
 		each := func(value func(*contest.Figures) float64) Spread {
 			var ratios []float64
 			for _, p := range pairs {
-				ratios = append(ratios, value(p.ours)/value(p.ideal))
+				ratios = append(ratios, ratioOf(value(p.ours), value(p.ideal)))
 			}
 			return spreadOf(ratios)
 		}

@@ -51,3 +51,10 @@ func TestWhatIsNoNumberIsNoRatio(t *testing.T) {
 		t.Errorf("of nothing: %+v", got)
 	}
 }
+
+func TestANegativeGapIsNoRatio(t *testing.T) {
+	got := Ratios([]contest.Run{run(contest.IdealName, 1, 100, 10), run(contest.ControllerName, 1, 80, -20)})
+	if len(got) != 1 || got[0].JobGapP50.String() != "-" || got[0].StepsPerSecond.Median != 0.8 {
+		t.Errorf("%+v, want no ratio of the gaps", got)
+	}
+}
