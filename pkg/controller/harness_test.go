@@ -81,7 +81,7 @@ func newWorld(t testing.TB, sj *v1alpha1.SequentialJob, existing ...runtime.Obje
 	must(t, err)
 	w.c = New(Clients{Kube: w.kube, KubeJSON: w.kube, SequentialJobs: w.client, Events: w.kube.CoreV1()}, w.caches)
 	all := w.caches.of(metav1.NamespaceAll)
-	w.sjs, w.jobs = all.sequentialJobs.Informer().GetIndexer(), all.jobs.Informer().GetIndexer()
+	w.sjs, w.jobs = all.sequentialJobs.Informer().GetIndexer(), all.jobs.GetIndexer()
 	return w
 }
 
@@ -100,10 +100,17 @@ func (w *world) refresh() {
 	w.t.Helper()
 	sjs, err := w.client.BatchV1alpha1().SequentialJobs("").List(context.Background(), metav1.ListOptions{})
 	must(w.t, err)
+	for i := range sjs.Items {
+		sequence.Outline(&sjs.Items[i])
+	}
 	must(w.t, w.sjs.Replace(anys(pointers(sjs.Items)), ""))
 	stored, err := w.kube.BatchV1().Jobs("").List(context.Background(), metav1.ListOptions{LabelSelector: v1alpha1.SequentialJobUIDLabel})
 	must(w.t, err)
-	must(w.t, w.jobs.Replace(anys(pointers(stored.Items)), ""))
+	packed := make([]any, len(stored.Items))
+	for i := range packed {
+		packed[i] = pack(&stored.Items[i])
+	}
+	must(w.t, w.jobs.Replace(packed, ""))
 }
 
 func (w *world) sync() error { return w.c.sync(w.t.Context(), key) }

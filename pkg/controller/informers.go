@@ -8,7 +8,6 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kubeinformers "k8s.io/client-go/informers"
 	batchinformers "k8s.io/client-go/informers/batch/v1"
@@ -19,6 +18,7 @@ import (
 	"github.com/example/sequential-job-operator/pkg/generated/clientset/versioned"
 	informers "github.com/example/sequential-job-operator/pkg/generated/informers/externalversions"
 	sjinformers "github.com/example/sequential-job-operator/pkg/generated/informers/externalversions/batch/v1alpha1"
+	"github.com/example/sequential-job-operator/pkg/sequence"
 )
 
 const ownerIndex = "owner"
@@ -35,7 +35,7 @@ type namespaceInformers struct {
 	sequentialJobFactory informers.SharedInformerFactory
 	jobFactory           kubeinformers.SharedInformerFactory
 	sequentialJobs       sjinformers.TypedSequentialJobInformer
-	jobs                 batchinformers.TypedJobInformer
+	jobs                 cache.SharedIndexInformer // of what pack returns
 	undecodable          *undecodables
 }
 
@@ -52,20 +52,16 @@ func NewInformers(kube kubernetes.Interface, client versioned.Interface, namespa
 		if err != nil {
 			return nil, fmt.Errorf("client for the cache of SequentialJobs: %w", err)
 		}
-		jobs := newJobFactory(kube, namespace)
+		jobFactory, jobs := newJobInformer(kube, namespace)
 		in := namespaceInformers{
 			sequentialJobFactory: sequentialJobs,
-			jobFactory:           jobs,
+			jobFactory:           jobFactory,
 			sequentialJobs:       sequentialJobs.Batch().V1alpha1().SequentialJobs(),
-			jobs:                 jobs.Batch().V1().Jobs(),
+			jobs:                 jobs,
 			undecodable:          undecodable,
 		}
-		indexers := batchinformers.JobIndexers{ownerIndex: ownerOf}
-		if err := in.jobs.TypedInformer().AddTypedIndexers(indexers); err != nil {
-			return nil, fmt.Errorf("index Jobs by owner: %w", err)
-		}
 		// A factory starts only what was asked for before, as it is here.
-		for _, informer := range []cache.SharedIndexInformer{in.sequentialJobs.Informer(), in.jobs.Informer()} {
+		for _, informer := range []cache.SharedIndexInformer{in.sequentialJobs.Informer(), in.jobs} {
 			if err := informer.SetWatchErrorHandlerWithContext(i.rememberError); err != nil {
 				return nil, fmt.Errorf("errors of a cache: %w", err)
 			}
@@ -75,20 +71,19 @@ func NewInformers(kube kubernetes.Interface, client versioned.Interface, namespa
 	return i, nil
 }
 
-// newJobFactory makes a factory whose Job informer caches the Jobs of SequentialJobs only.
-func newJobFactory(kube kubernetes.Interface, namespace string) kubeinformers.SharedInformerFactory {
-	return kubeinformers.NewSharedInformerFactoryWithOptions(kube, 0,
-		kubeinformers.WithNamespace(namespace),
-		kubeinformers.WithTweakListOptions(func(options *metav1.ListOptions) {
-			options.LabelSelector = v1alpha1.SequentialJobUIDLabel
-		}),
-		kubeinformers.WithTransform(func(obj any) (any, error) {
-			if job, ok := obj.(*batchv1.Job); ok {
-				job.ManagedFields = nil
-				job.Spec.Template = corev1.PodTemplateSpec{}
-			}
-			return obj, nil
-		}))
+// newJobInformer makes an informer that caches, of the Jobs of SequentialJobs only, what decisions need; and the factory that starts it.
+func newJobInformer(kube kubernetes.Interface, namespace string) (kubeinformers.SharedInformerFactory, cache.SharedIndexInformer) {
+	factory := kubeinformers.NewSharedInformerFactoryWithOptions(kube, 0, kubeinformers.WithTransform(func(obj any) (any, error) {
+		if job, ok := obj.(*batchv1.Job); ok {
+			return pack(job), nil
+		}
+		return obj, nil
+	}))
+	jobs := factory.InformerFor(&batchv1.Job{}, func(kube kubernetes.Interface, resync time.Duration) cache.SharedIndexInformer {
+		return batchinformers.NewFilteredJobInformer(kube, namespace, resync, cache.Indexers{ownerIndex: ownerOf},
+			func(options *metav1.ListOptions) { options.LabelSelector = v1alpha1.SequentialJobUIDLabel })
+	})
+	return factory, jobs
 }
 
 // newSequentialJobFactory makes a factory whose SequentialJob informer leaves out what cannot be decoded.
@@ -97,7 +92,7 @@ func newSequentialJobFactory(client versioned.Interface, namespace string, undec
 		informers.WithNamespace(namespace),
 		informers.WithTransform(func(obj any) (any, error) {
 			if sj, ok := obj.(*v1alpha1.SequentialJob); ok {
-				sj.ManagedFields = nil
+				sequence.Outline(sj)
 			}
 			return obj, nil
 		}))
@@ -143,7 +138,7 @@ func (i *Informers) Unfilled() error {
 // HaveSynced says whether all caches have been filled once.
 func (i *Informers) HaveSynced() bool {
 	for _, in := range i.byNamespace {
-		if !in.sequentialJobs.Informer().HasSynced() || !in.jobs.Informer().HasSynced() {
+		if !in.sequentialJobs.Informer().HasSynced() || !in.jobs.HasSynced() {
 			return false
 		}
 	}
@@ -153,7 +148,7 @@ func (i *Informers) HaveSynced() bool {
 func (i *Informers) syncCheckers() []cache.DoneChecker {
 	var checkers []cache.DoneChecker
 	for _, in := range i.byNamespace {
-		checkers = append(checkers, in.sequentialJobs.Informer().HasSyncedChecker(), in.jobs.Informer().HasSyncedChecker())
+		checkers = append(checkers, in.sequentialJobs.Informer().HasSyncedChecker(), in.jobs.HasSyncedChecker())
 	}
 	return checkers
 }
@@ -173,12 +168,20 @@ func (i *Informers) sequentialJob(name cache.ObjectName) (*v1alpha1.SequentialJo
 
 // jobsOf returns the cached Jobs that may belong to a SequentialJob.
 func (i *Informers) jobsOf(sj *v1alpha1.SequentialJob) ([]*batchv1.Job, error) {
-	return i.of(sj.Namespace).jobs.TypedInformer().GetTypedIndexer().ByTypedIndex(ownerIndex, string(sj.UID))
+	cached, err := i.of(sj.Namespace).jobs.GetIndexer().ByIndex(ownerIndex, string(sj.UID))
+	if err != nil {
+		return nil, err
+	}
+	jobs := make([]*batchv1.Job, len(cached))
+	for n := range cached {
+		jobs[n] = unpack(cached[n])
+	}
+	return jobs, nil
 }
 
-func ownerOf(job *batchv1.Job) ([]string, error) {
+func ownerOf(obj any) ([]string, error) {
 	var uids []string
-	for _, owner := range ownersOf(job) {
+	for _, owner := range ownersOf(unpack(obj)) {
 		uids = append(uids, string(owner.uid))
 	}
 	return uids, nil

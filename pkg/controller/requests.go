@@ -70,8 +70,11 @@ func aboutJob(job *batchv1.Job, err error) (sequence.Answer, error) {
 }
 
 func (c *Controller) storeStatus(ctx context.Context, sj *v1alpha1.SequentialJob, a sequence.Action) (sequence.Answer, error) {
-	update := sj.DeepCopy()
-	update.Status = *a.Status
+	// What else it has the API server takes from what is stored.
+	update := &v1alpha1.SequentialJob{
+		ObjectMeta: metav1.ObjectMeta{Namespace: sj.Namespace, Name: sj.Name, UID: sj.UID, ResourceVersion: sj.ResourceVersion},
+		Status:     *a.Status,
+	}
 	return aboutSequentialJob(c.client.BatchV1alpha1().SequentialJobs(sj.Namespace).UpdateStatus(ctx, update, metav1.UpdateOptions{}))
 }
 

@@ -24,7 +24,7 @@ func TestASequenceWritesTwiceAStep(t *testing.T) {
 		must(t, w.syncFresh())
 	}
 	want := []string{
-		"dry run jobs", "get sequentialjobs etl", // the first step only
+		"get sequentialjobs etl", "dry run jobs", // the first step only
 		"patch sequentialjobs etl", // the finalizer comes on
 		"create jobs etl-0", "update sequentialjobs/status etl",
 		"get sequentialjobs etl", "create jobs etl-1", "update sequentialjobs/status etl",

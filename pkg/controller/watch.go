@@ -9,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	batchinformers "k8s.io/client-go/informers/batch/v1"
 	"k8s.io/client-go/tools/cache"
 	"k8s.io/klog/v2"
 
@@ -19,7 +18,7 @@ import (
 
 func (c *Controller) watchAll(logger klog.Logger) error {
 	for _, in := range c.informers.byNamespace {
-		if err := c.watch(logger, in.sequentialJobs.TypedInformer(), in.jobs.TypedInformer()); err != nil {
+		if err := c.watch(logger, in.sequentialJobs.TypedInformer(), in.jobs); err != nil {
 			return err
 		}
 	}
@@ -27,7 +26,7 @@ func (c *Controller) watchAll(logger klog.Logger) error {
 }
 
 func (c *Controller) watch(
-	logger klog.Logger, sequentialJobs sjinformers.SequentialJobIndexInformer, jobs batchinformers.JobIndexInformer,
+	logger klog.Logger, sequentialJobs sjinformers.SequentialJobIndexInformer, jobs cache.SharedIndexInformer,
 ) error {
 	options := cache.HandlerOptions{Logger: &logger}
 	if _, err := sequentialJobs.AddTypedEventHandler(sjinformers.SequentialJobHandlerFuncs{
@@ -44,18 +43,14 @@ func (c *Controller) watch(
 	}, options); err != nil {
 		return fmt.Errorf("events of SequentialJobs: %w", err)
 	}
-	if _, err := jobs.AddTypedEventHandler(batchinformers.JobHandlerFuncs{
-		AddFunc: func(job *batchv1.Job) { c.sawJob(nil, job) },
-		UpdateFunc: func(before, after *batchv1.Job) {
-			if before.UID != after.UID {
-				c.sawJobGone(before)
-				before = nil
+	if _, err := jobs.AddEventHandlerWithOptions(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(obj any) { c.sawJob(nil, unpack(obj)) },
+		UpdateFunc: func(before, after any) { c.sawJobChange(unpack(before), unpack(after)) },
+		DeleteFunc: func(obj any) {
+			if unknown, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+				obj = unknown.Obj
 			}
-			c.completions.observe(before, after, c.now())
-			c.sawJob(before, after)
-		},
-		DeleteFunc: func(deleted cache.DeletedObject[*batchv1.Job]) {
-			if job := deleted.OptionalObj; job != nil {
+			if job := unpack(obj); job != nil {
 				c.sawJobGone(job)
 			}
 		},
@@ -76,6 +71,15 @@ func (c *Controller) sawSequentialJob(before, after *v1alpha1.SequentialJob) {
 	if wake {
 		c.enqueue(after)
 	}
+}
+
+func (c *Controller) sawJobChange(before, after *batchv1.Job) {
+	if before.UID != after.UID {
+		c.sawJobGone(before)
+		before = nil
+	}
+	c.completions.observe(before, after, c.now())
+	c.sawJob(before, after)
 }
 
 // sawJob wakes the SequentialJob that a Job belongs to, and the one that it belonged to before.

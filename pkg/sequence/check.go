@@ -32,6 +32,9 @@ func (d *decider) checkSpec() bool {
 	if !d.needsCheck() {
 		return true
 	}
+	if !d.isWhole() {
+		return false
+	}
 	v := d.check()
 	if d.request != nil {
 		return false

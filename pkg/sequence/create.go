@@ -22,7 +22,7 @@ func (d *decider) create(index int) {
 		d.refuseCreate(index, refusal)
 	case d.isSpecRefused() && len(d.sj.Status.Steps) == 0:
 		d.failInvalid(index, d.verdict.step, d.status.SpecCheck.Message)
-	case !d.f.isLive():
+	case !d.f.isLive() && d.hasFinalizer():
 		d.need(Action{Request: ReadSequentialJob})
 	case d.checkUnavailable != nil && len(d.sj.Status.Steps) == 0:
 		d.block(v1alpha1.ReasonJobCreateFailed, createFailed(d.sj, index, d.nextRetry(index), d.checkUnavailable.Message))

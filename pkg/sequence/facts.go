@@ -15,7 +15,7 @@ import (
 type Facts struct {
 	// Now is used for the times of transitions that no Job tells, and for deadlines.
 	Now time.Time
-	// SequentialJob is the newest that is known; nil if there is none.
+	// SequentialJob is the newest that is known; nil if there is none. Its outline is enough (see [Outline]).
 	SequentialJob *v1alpha1.SequentialJob
 	// Jobs are those that may belong to it, as a cache has them, and any that this process created and that no status names yet.
 	// The rest are ignored.
@@ -32,6 +32,8 @@ type Facts struct {
 
 	// The rest is what the API server answered in this turn.
 
+	// Whole says that SequentialJob is as the API server has it, and no outline.
+	Whole bool
 	// Answers has an entry for each kind of request that was answered: the zero Refusal if the last one succeeded.
 	Answers map[Request]Refusal
 	// ReadJobs are the Jobs that were read, created or changed, by name. nil says that there is none of that name.
@@ -76,7 +78,11 @@ func (f Facts) With(a Action, answer Answer) Facts {
 	case StoreStatus:
 		// All that led to it has been decided on.
 		return Facts{Now: f.Now, SequentialJob: answer.SequentialJob, Stored: a.Then}
-	case AddFinalizer, RemoveFinalizer, DeleteSequentialJob:
+	case AddFinalizer:
+		// What is written only as it was seen is as new as what is read.
+		f.SequentialJob, f.Whole = answer.SequentialJob, true
+		f.Answers[ReadSequentialJob] = Refusal{}
+	case RemoveFinalizer, DeleteSequentialJob:
 		f.SequentialJob = answer.SequentialJob
 	case ReadJob:
 		f.ReadJobs = add(f.ReadJobs, a.Name, answer.Job)
@@ -87,7 +93,7 @@ func (f Facts) With(a Action, answer Answer) Facts {
 		going.DeletionTimestamp = new(metav1.NewTime(f.Now))
 		f.ReadJobs = add(f.ReadJobs, going.Name, going)
 	case CheckSteps:
-		f.Checks = add(f.Checks, a.Step, Refusal{})
+		f.checked(a.Step, Refusal{})
 	case ListJobPods:
 		f.JobPods = answer.Pods
 	case ListPods:
@@ -109,8 +115,14 @@ func (f Facts) live(sj *v1alpha1.SequentialJob) Facts {
 	}
 	return Facts{
 		Now: f.Now, SequentialJob: sj, Jobs: f.Jobs, Gone: f.Gone, Unready: f.Unready, Orphaned: f.Orphaned, PodLost: f.PodLost,
-		Stored: f.Stored, Answers: map[Request]Refusal{ReadSequentialJob: {}}, Checks: checks,
+		Whole: true, Stored: f.Stored, Answers: map[Request]Refusal{ReadSequentialJob: {}}, Checks: checks,
 	}
+}
+
+// checked adds the answer to a dry run, which may have taken so long that what was read before it no longer counts as live.
+func (f *Facts) checked(step int, refusal Refusal) {
+	f.Checks = add(f.Checks, step, refusal)
+	delete(f.Answers, ReadSequentialJob)
 }
 
 // refused adds what a refusal tells.
@@ -120,7 +132,7 @@ func (f Facts) refused(a Action, refusal Refusal) Facts {
 		f.Cramped = true
 		delete(f.Answers, StoreStatus) // once more, with less
 	case a.Request == CheckSteps:
-		f.Checks = add(f.Checks, a.Step, refusal)
+		f.checked(a.Step, refusal)
 	case a.Request == CreateJob && refusal.Class == NameTaken:
 		f.ReadJobs = maps.Clone(f.ReadJobs)
 		delete(f.ReadJobs, a.Job.Name) // whoever has the name is asked for anew

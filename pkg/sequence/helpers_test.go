@@ -126,6 +126,8 @@ type server struct {
 	events []corev1.Event
 	// refuse answers a request by a refusal, or lets it pass.
 	refuse func(sequence.Action) sequence.Refusal
+	// spec is that of the SequentialJob, of which a cache has only the outline.
+	spec *v1alpha1.SequentialJobSpec
 }
 
 // answer does what an action asks for.
@@ -135,7 +137,7 @@ func (s *server) answer(f *sequence.Facts, a sequence.Action) sequence.Answer {
 			return sequence.Answer{Refusal: refusal}
 		}
 	}
-	answer := sequence.Answer{SequentialJob: f.SequentialJob.DeepCopy(), Pods: s.pods, Events: s.events}
+	answer := sequence.Answer{SequentialJob: s.whole(f.SequentialJob), Pods: s.pods, Events: s.events}
 	switch a.Request {
 	case sequence.ReadJob:
 		answer.Job = s.job(a.Name)
@@ -166,6 +168,15 @@ func (s *server) answer(f *sequence.Facts, a sequence.Action) sequence.Answer {
 	default:
 	}
 	return answer
+}
+
+// whole returns a SequentialJob as the server has it.
+func (s *server) whole(sj *v1alpha1.SequentialJob) *v1alpha1.SequentialJob {
+	out := sj.DeepCopy()
+	if s.spec != nil {
+		s.spec.DeepCopyInto(&out.Spec)
+	}
+	return out
 }
 
 func (s *server) job(name string) *batchv1.Job {
@@ -207,6 +218,8 @@ func changed(change *sequence.JobChange) *batchv1.Job {
 func (s *server) play(facts sequence.Facts) (turn, *v1alpha1.SequentialJob) {
 	const most = 200
 	var out turn
+	s.spec = &facts.SequentialJob.Spec
+	facts.SequentialJob = outline(facts.SequentialJob)
 	for range most {
 		a := sequence.Next(facts)
 		if out.Last = a; a.Request == sequence.EndTurn {
@@ -215,7 +228,10 @@ func (s *server) play(facts sequence.Facts) (turn, *v1alpha1.SequentialJob) {
 				out.Finalizer = slices.Contains(facts.SequentialJob.Finalizers, v1alpha1.CleanupFinalizer)
 			}
 			out.Events = append(out.Events, a.Events...)
-			return out, facts.SequentialJob
+			if facts.SequentialJob == nil {
+				return out, nil
+			}
+			return out, s.whole(facts.SequentialJob)
 		}
 		out.Requests = append(out.Requests, string(a.Request))
 		answer := s.answer(&facts, a)

@@ -140,7 +140,7 @@ func (m *model) processID(p *process) uint32 {
 
 // describe writes down all that facts tell.
 func (m *model) describe(key *strings.Builder, f *sequence.Facts) {
-	fmt.Fprintf(key, "%s %s|%s|", f.SequentialJob.UID, versionOf(f.SequentialJob), versions(f.Jobs))
+	fmt.Fprintf(key, "%s %s %t|%s|", f.SequentialJob.UID, versionOf(f.SequentialJob), f.Whole, versions(f.Jobs))
 	for _, name := range sortedNames(f.ReadJobs) {
 		job := f.ReadJobs[name]
 		if job == nil {
@@ -253,7 +253,8 @@ func (p *process) finds(w *world) {
 
 // leaveToOthers ends a turn that finds from its cache that a step is due: there is one that begins with just that.
 func (p *process) leaveToOthers() {
-	if p.next.Request == sequence.ReadSequentialJob && p.facts.Stored == nil && !sequence.Finished(&p.facts.SequentialJob.Status) {
+	isFirst := len(p.facts.Answers) == 0 && p.facts.Stored == nil
+	if p.next.Request == sequence.ReadSequentialJob && isFirst && !sequence.Finished(&p.facts.SequentialJob.Status) {
 		p.stop()
 	}
 }

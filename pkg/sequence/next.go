@@ -113,11 +113,12 @@ func (d *decider) follow() {
 
 // action is what everything comes to.
 func (d *decider) action() Action {
+	isCramped := d.isCramped()
 	if d.request != nil {
 		return *d.request
 	}
 	end := Action{Request: EndTurn, AtOnce: d.atOnce, TryAgain: d.tryAgain, LookAgain: d.lookAgain}
-	if d.isCramped() {
+	if isCramped {
 		shrink(&d.status)
 	}
 	if equality.Semantic.DeepEqual(d.sj.Status, d.status) {

@@ -227,9 +227,9 @@ func TestRequestsOfATurn(t *testing.T) {
 		jobs func(*v1alpha1.SequentialJob) []*batchv1.Job
 		want []string
 	}{
-		"the first step: checked once, on a SequentialJob that was read, with the finalizer before the Job": {
+		"the first step: a SequentialJob that was read is checked once, and has the finalizer before the Job": {
 			sj:   newSequence("extract", "transform"),
-			want: []string{"dry run Job", "read SequentialJob", "add finalizer", "create Job", "store status"},
+			want: []string{"read SequentialJob", "dry run Job", "add finalizer", "create Job", "store status"},
 		},
 		"a step after another": {
 			sj: nthRuns(0), jobs: jobs(0, complete),
@@ -242,14 +242,14 @@ func TestRequestsOfATurn(t *testing.T) {
 		},
 		"a step that runs": {sj: nthRuns(0), jobs: jobs(0, running)},
 		"the end, if there is no Job of one more step": {sj: nthRuns(2), jobs: jobs(2, complete), want: []string{"read Job", "store status", "remove finalizer"}},
-		"a failure, with what the pods say":            {sj: nthRuns(0), jobs: jobs(0, failed), want: []string{"list pods of Job", "store status", "remove finalizer"}},
+		"a failure, with what the pods say":            {sj: nthRuns(0), jobs: jobs(0, failed), want: []string{"read SequentialJob", "list pods of Job", "store status", "remove finalizer"}},
 		"a Job that is gone": {
 			sj:   nthRuns(0),
-			want: []string{"read Job", "read Job", "store status", "list pods", "list pods of Job", "remove finalizer"},
+			want: []string{"read Job", "read SequentialJob", "read Job", "read Job", "store status", "list pods", "list pods of Job", "remove finalizer"},
 		},
 		"an edit is checked": {
 			sj: edited(nthRuns(0), func(*v1alpha1.SequentialJob) {}), jobs: jobs(0, running),
-			want: []string{"dry run Job", "store status"},
+			want: []string{"read SequentialJob", "dry run Job", "store status"},
 		},
 		"a finalizer that was taken away": {
 			sj: edited(nthRuns(0), func(sj *v1alpha1.SequentialJob) { sj.Generation, sj.Finalizers = 1, nil }), jobs: jobs(0, running),

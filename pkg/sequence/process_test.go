@@ -54,9 +54,18 @@ func labelled(cached map[string]*batchv1.Job, sj *v1alpha1.SequentialJob) []*bat
 		label := types.UID(job.Labels[v1alpha1.SequentialJobUIDLabel])
 		owner := metav1.GetControllerOfNoCopy(job)
 		if label != "" && (owner != nil && owner.UID == sj.UID || owner == nil && label == sj.UID) {
-			out = append(out, job)
+			out = append(out, outlineJob(job))
 		}
 	}
+	return out
+}
+
+func outlineJob(job *batchv1.Job) *batchv1.Job {
+	if !sequence.HasEnded(job) { // its template is all that would be missing, and the jobs of the model have little of that
+		return job
+	}
+	out := job.DeepCopy()
+	sequence.OutlineJob(out)
 	return out
 }
 
@@ -115,15 +124,22 @@ func (p *process) gather(w *world) {
 	if p.stop(); p.seenSJ == nil {
 		return
 	}
-	p.facts = sequence.Facts{Now: w.clock, SequentialJob: p.seenSJ, Jobs: p.rules.jobsOf(p.seenJobs, p.seenSJ)}
+	p.facts = sequence.Facts{Now: w.clock, SequentialJob: outline(p.seenSJ), Jobs: p.rules.jobsOf(p.seenJobs, p.seenSJ)}
 	for _, job := range p.seenGone {
 		if metav1.IsControlledBy(job, p.seenSJ) {
 			p.facts.Gone = append(p.facts.Gone, job)
 		}
 	}
 	if p.rules.trustCache {
-		p.facts.Answers = map[sequence.Request]sequence.Refusal{sequence.ReadSequentialJob: {}}
+		p.facts.SequentialJob, p.facts.Whole = p.seenSJ, true
 	}
+}
+
+// outline returns what a cache keeps.
+func outline(sj *v1alpha1.SequentialJob) *v1alpha1.SequentialJob {
+	kept := *sj
+	sequence.Outline(&kept)
+	return &kept
 }
 
 // step sends the next request and goes on to the one after it.
@@ -138,6 +154,13 @@ func (p *process) take(answer sequence.Answer) {
 }
 
 func (p *process) ask() {
+	if p.rules.trustCache {
+		p.facts.Answers = maps.Clone(p.facts.Answers)
+		if p.facts.Answers == nil {
+			p.facts.Answers = map[sequence.Request]sequence.Refusal{}
+		}
+		p.facts.Answers[sequence.ReadSequentialJob] = sequence.Refusal{}
+	}
 	if p.next = p.rules.next(p.facts); p.isIdle() {
 		p.stop()
 	}
@@ -147,7 +170,7 @@ func (p *process) ask() {
 func (p *process) isCreating() bool {
 	_, live := p.facts.Answers[sequence.ReadSequentialJob]
 	return live && slices.Contains([]sequence.Request{
-		sequence.ReadJob, sequence.CheckSteps, sequence.ListPods, sequence.AddFinalizer, sequence.CreateJob,
+		sequence.ReadJob, sequence.CheckSteps, sequence.ListPods, sequence.ListJobPods, sequence.AddFinalizer, sequence.CreateJob,
 	}, p.next.Request)
 }
 

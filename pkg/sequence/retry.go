@@ -40,6 +40,9 @@ func (d *decider) followFinished() {
 		d.summarise()
 		return
 	}
+	if d.request != nil {
+		return
+	}
 	d.observeGeneration()
 	d.completeFailure()
 }
@@ -56,6 +59,9 @@ func (d *decider) canHelp() bool {
 	with := d.status.FailedWith
 	if with == nil {
 		return true // recorded by a version that did not note it
+	}
+	if !d.isWhole() {
+		return false
 	}
 	now := failedWith(&d.sj.Spec)
 	deadline, deadlineNow := with.ActiveDeadlineSeconds, now.ActiveDeadlineSeconds

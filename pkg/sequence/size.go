@@ -45,8 +45,8 @@ const tooLong = "spec: Too long: "
 // isCramped says whether the present generation leaves so little room that every word of the status counts.
 func (d *decider) isCramped() bool {
 	const fewWords = 8 << 10
-	return d.f.Cramped ||
-		d.isSpecRefused() && strings.HasPrefix(d.status.SpecCheck.Message, tooLong) && sizeOf(d.sj) > maxStored-fewWords
+	isTooLong := d.isSpecRefused() && strings.HasPrefix(d.status.SpecCheck.Message, tooLong)
+	return d.f.Cramped || isTooLong && d.isWhole() && sizeOf(d.sj) > maxStored-fewWords
 }
 
 // shrink leaves out of a status all that nothing depends on, so that an object near the limit can be stored, and has room for the

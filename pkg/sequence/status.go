@@ -113,7 +113,9 @@ func (d *decider) failStep(index int, step *v1alpha1.StepStatus, why failure) {
 // fail ends the sequence with a failure of the step at index.
 func (d *decider) fail(index int, reason, message string, ended metav1.Time) {
 	d.end(v1alpha1.SequentialJobFailed, ended)
-	d.status.FailedWith = failedWith(&d.sj.Spec)
+	if d.isWhole() {
+		d.status.FailedWith = failedWith(&d.sj.Spec)
+	}
 	progress := d.ensureProgress()
 	progress.FailedIndex = new(int32(index)) //nolint:gosec // at most v1alpha1.MaxSteps
 	progress.FailureReason = reason

@@ -2,6 +2,7 @@ package sequence
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -106,7 +107,8 @@ func startMessage(index int, step *v1alpha1.StepStatus) string {
 // then on the step can no longer be changed, and shows the new text.
 func (d *decider) noteOlderText(index int, job *batchv1.Job) {
 	made := job.Annotations[v1alpha1.GenerationAnnotation]
-	if made == "" || job.Annotations[v1alpha1.StepHashAnnotation] == hashSteps(&d.sj.Spec, index) {
+	if made == "" || made == strconv.FormatInt(d.sj.Generation, 10) || !d.isWhole() ||
+		job.Annotations[v1alpha1.StepHashAnnotation] == hashSteps(&d.sj.Spec, index) {
 		return
 	}
 	d.emit(warning(v1alpha1.ReasonSpecChanged, fmt.Sprintf(
@@ -122,6 +124,9 @@ func (d *decider) followStep(index int, step *v1alpha1.StepStatus) bool {
 		return d.followMissing(index, step)
 	}
 	if failed := jobCondition(job, batchv1.JobFailed); failed != nil {
+		if !d.isWhole() { // to note what it failed with; before its pods are listed, because what was read before is forgotten
+			return false
+		}
 		step.CompletionTime = failed.LastTransitionTime.DeepCopy()
 		if failure, ok := d.describeFailure(index, job, failed); ok {
 			d.failStep(index, step, failure)
