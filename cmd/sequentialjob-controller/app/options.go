@@ -40,7 +40,7 @@ type options struct {
 
 func newOptions() *options {
 	return &options{
-		qps: 200, burst: 400, workers: 10,
+		qps: 500, burst: 1000, workers: 50,
 		election: config.LeaderElectionConfiguration{
 			LeaseDuration: metav1.Duration{Duration: 15 * time.Second},
 			RenewDeadline: metav1.Duration{Duration: 10 * time.Second},
