@@ -83,7 +83,7 @@ func (c *Controller) Run(ctx context.Context, workers int) error {
 	phases.count(c.informers)
 	defer phases.count(nil)
 	logger.V(2).Info("Waiting for caches")
-	if !cache.WaitFor(ctx, "SequentialJobs and Jobs", c.informers.syncCheckers()...) {
+	if !cache.WaitFor(ctx, "SequentialJobs, Jobs and pods", c.informers.syncCheckers()...) {
 		return fmt.Errorf("caches did not fill: %w", context.Cause(ctx))
 	}
 	// Not before: in the queue of a replica that stands by, what nobody works on would pile up.

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// eventWorkers is how many events are sent at the same time.
-	eventWorkers = 10
+	// eventWorkers is how many events are sent at the same time. Few, so that in a burst the API server is busy with Jobs first.
+	eventWorkers = 3
 	// drainTimeout bounds how long a shutdown waits for events that the API server does not take.
 	drainTimeout = 5 * time.Second
 )

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	kubeinformers "k8s.io/client-go/informers"
 	batchinformers "k8s.io/client-go/informers/batch/v1"
+	coreinformers "k8s.io/client-go/informers/core/v1"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 
@@ -23,7 +24,7 @@ import (
 
 const ownerIndex = "owner"
 
-// Informers cache the SequentialJobs of some namespaces, or of all, and their Jobs.
+// Informers cache the SequentialJobs of some namespaces, or of all, their Jobs, and the pods whose success starts the next step.
 type Informers struct {
 	// byNamespace has one entry for metav1.NamespaceAll, or one for each namespace.
 	byNamespace map[string]namespaceInformers
@@ -34,8 +35,10 @@ type Informers struct {
 type namespaceInformers struct {
 	sequentialJobFactory informers.SharedInformerFactory
 	jobFactory           kubeinformers.SharedInformerFactory
+	podFactory           kubeinformers.SharedInformerFactory
 	sequentialJobs       sjinformers.TypedSequentialJobInformer
 	jobs                 cache.SharedIndexInformer // of what pack returns
+	pods                 coreinformers.TypedPodInformer
 	undecodable          *undecodables
 }
 
@@ -53,15 +56,21 @@ func NewInformers(kube kubernetes.Interface, client versioned.Interface, namespa
 			return nil, fmt.Errorf("client for the cache of SequentialJobs: %w", err)
 		}
 		jobFactory, jobs := newJobInformer(kube, namespace)
+		pods := newPodFactory(kube, namespace)
 		in := namespaceInformers{
 			sequentialJobFactory: sequentialJobs,
 			jobFactory:           jobFactory,
+			podFactory:           pods,
 			sequentialJobs:       sequentialJobs.Batch().V1alpha1().SequentialJobs(),
 			jobs:                 jobs,
+			pods:                 pods.Core().V1().Pods(),
 			undecodable:          undecodable,
 		}
+		if err := in.pods.TypedInformer().AddTypedIndexers(coreinformers.PodIndexers{ownerIndex: jobOfPod}); err != nil {
+			return nil, fmt.Errorf("index pods by Job: %w", err)
+		}
 		// A factory starts only what was asked for before, as it is here.
-		for _, informer := range []cache.SharedIndexInformer{in.sequentialJobs.Informer(), in.jobs} {
+		for _, informer := range in.all() {
 			if err := informer.SetWatchErrorHandlerWithContext(i.rememberError); err != nil {
 				return nil, fmt.Errorf("errors of a cache: %w", err)
 			}
@@ -108,6 +117,7 @@ func (i *Informers) Start(ctx context.Context) {
 	for _, in := range i.byNamespace {
 		in.sequentialJobFactory.StartWithContext(ctx)
 		in.jobFactory.StartWithContext(ctx)
+		in.podFactory.StartWithContext(ctx)
 	}
 }
 
@@ -116,6 +126,7 @@ func (i *Informers) Shutdown() {
 	for _, in := range i.byNamespace {
 		in.sequentialJobFactory.Shutdown()
 		in.jobFactory.Shutdown()
+		in.podFactory.Shutdown()
 	}
 }
 
@@ -138,17 +149,26 @@ func (i *Informers) Unfilled() error {
 // HaveSynced says whether all caches have been filled once.
 func (i *Informers) HaveSynced() bool {
 	for _, in := range i.byNamespace {
-		if !in.sequentialJobs.Informer().HasSynced() || !in.jobs.HasSynced() {
-			return false
+		for _, informer := range in.all() {
+			if !informer.HasSynced() {
+				return false
+			}
 		}
 	}
 	return true
 }
 
+// all returns the informers of a namespace.
+func (in *namespaceInformers) all() []cache.SharedIndexInformer {
+	return []cache.SharedIndexInformer{in.sequentialJobs.Informer(), in.jobs, in.pods.Informer()}
+}
+
 func (i *Informers) syncCheckers() []cache.DoneChecker {
 	var checkers []cache.DoneChecker
 	for _, in := range i.byNamespace {
-		checkers = append(checkers, in.sequentialJobs.Informer().HasSyncedChecker(), in.jobs.HasSyncedChecker())
+		for _, informer := range in.all() {
+			checkers = append(checkers, informer.HasSyncedChecker())
+		}
 	}
 	return checkers
 }

@@ -45,16 +45,22 @@ func (c *Controller) measureGap(sj *v1alpha1.SequentialJob, index int) {
 	}
 }
 
-// completions remembers when this process saw that a Job is complete, until the next step has started.
+// completions remembers when this process saw that a step has ended well, by its Job or, if the next one starts on that, by its pod, until
+// the next step has started.
 type completions struct {
 	seen sync.Map // types.UID of the Job -> time.Time
 }
 
 func (m *completions) observe(before, after *batchv1.Job, now time.Time) {
-	if before != nil && !isComplete(before) && isComplete(after) {
-		m.seen.Store(after.UID, now)
+	if before == nil || isComplete(before) || !isComplete(after) {
+		return
+	}
+	if before.Labels[v1alpha1.AdvanceOnLabel] != string(v1alpha1.AdvanceOnPodSucceeded) { // else its pod has told
+		m.saw(after.UID, now)
 	}
 }
+
+func (m *completions) saw(job types.UID, now time.Time) { m.seen.Store(job, now) }
 
 // take returns when a Job was seen to be complete, and forgets it.
 func (m *completions) take(uid types.UID) (time.Time, bool) {

@@ -63,6 +63,11 @@ func (c *Controller) gather(name cache.ObjectName) (sequence.Facts, error) {
 		return sequence.Facts{}, err
 	}
 	facts := sequence.Facts{Now: c.now(), SequentialJob: sj, Jobs: jobs}
+	if step := lastStep(sj); step != nil && step.State == v1alpha1.StepRunning {
+		if facts.PodSucceeded, err = c.informers.hasPodSucceeded(sj.Namespace, step.JobUID); err != nil {
+			return sequence.Facts{}, err
+		}
+	}
 	c.memory.addTo(&facts)
 	return facts, nil
 }

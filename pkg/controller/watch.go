@@ -21,6 +21,9 @@ func (c *Controller) watchAll(logger klog.Logger) error {
 		if err := c.watch(logger, in.sequentialJobs.TypedInformer(), in.jobs); err != nil {
 			return err
 		}
+		if err := c.watchPods(logger, in.pods.TypedInformer()); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -55,6 +55,9 @@ func (d *decider) changeOf(index int, job *batchv1.Job) *JobChange {
 	}
 	d.changeDeadline(change, suspend)
 	d.adopt(change, index)
+	if change.Suspend != nil && isAdvancedByPod(job) {
+		change.Labels = add(change.Labels, v1alpha1.AdvanceOnLabel, string(v1alpha1.AdvanceOnJobComplete)) // see mayBeSuspended
+	}
 	return change
 }
 

@@ -29,6 +29,8 @@ type Facts struct {
 	Orphaned bool
 	// PodLost says that a pod of the running step's Job failed or was deleted since the last turn.
 	PodLost bool
+	// PodSucceeded says that a pod of the running step's Job was seen to have succeeded. It may be old: it is a reason to look, no proof.
+	PodSucceeded bool
 
 	// The rest is what the API server answered in this turn.
 
@@ -115,7 +117,7 @@ func (f Facts) live(sj *v1alpha1.SequentialJob) Facts {
 	}
 	return Facts{
 		Now: f.Now, SequentialJob: sj, Jobs: f.Jobs, Gone: f.Gone, Unready: f.Unready, Orphaned: f.Orphaned, PodLost: f.PodLost,
-		Whole: true, Stored: f.Stored, Answers: map[Request]Refusal{ReadSequentialJob: {}}, Checks: checks,
+		PodSucceeded: f.PodSucceeded, Whole: true, Stored: f.Stored, Answers: map[Request]Refusal{ReadSequentialJob: {}}, Checks: checks,
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -34,6 +35,7 @@ func anyFacts(d *dice) sequence.Facts {
 	facts := sequence.Facts{Now: d.clock(), SequentialJob: d.sequence()}
 	facts.Jobs, facts.Gone = d.jobs(facts.SequentialJob), oneOf(d, nil, nil, d.jobs(facts.SequentialJob))
 	facts.Unready, facts.PodLost = oneOf(d, metav1.Time{}, d.time()).Time, d.below(3) == 1
+	facts.PodSucceeded = d.below(2) == 1
 	return facts
 }
 
@@ -112,6 +114,7 @@ func (d *dice) anyPod(i int) corev1.Pod {
 	pod := d.pod(i)
 	if d.below(2) == 1 {
 		pod.OwnerReferences = []metav1.OwnerReference{{Kind: "Job", Name: oneOf(d, "etl-0", "etl-1", "other"), UID: d.jobUID(i), Controller: new(true)}}
+		pod.Finalizers = oneOf(d, nil, []string{batchv1.JobTrackingFinalizer})
 	}
 	return pod
 }

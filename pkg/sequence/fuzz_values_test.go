@@ -152,6 +152,9 @@ func (d *dice) sequence() *v1alpha1.SequentialJob {
 	sj.Spec.Retries, sj.Spec.ActiveDeadlineSeconds = maybe(d, d.int32), maybe(d, d.int64)
 	sj.Spec.TTLSecondsAfterFinished, sj.Spec.BackoffLimit = maybe(d, d.int32), maybe(d, d.int32)
 	sj.Spec.Template.Labels, sj.Spec.Template.Annotations = d.labels(), d.labels()
+	sj.Spec.AdvanceOn = maybe(d, func() v1alpha1.AdvanceOn {
+		return oneOf(d, v1alpha1.AdvanceOnJobComplete, v1alpha1.AdvanceOnPodSucceeded, v1alpha1.AdvanceOnPodSucceeded)
+	})
 	sj.Status = d.status(sj)
 	sj.Finalizers = d.finalizers()
 	if d.below(8) == 1 {

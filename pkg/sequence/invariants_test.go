@@ -31,7 +31,7 @@ func (w *world) checkCreate(seen *v1alpha1.SequentialJob, job *batchv1.Job) {
 		w.problem("Job %s is created after its sequence ended", job.Name)
 	}
 	for _, other := range w.createdFor(seen.UID) {
-		if !sequence.HasEnded(other) {
+		if w.runs(other) {
 			w.problem("Job %s is created while Job %s runs", job.Name, other.Name)
 		}
 	}
@@ -41,7 +41,8 @@ func (w *world) checkCreate(seen *v1alpha1.SequentialJob, job *batchv1.Job) {
 		}
 	}
 	record := jobRecord{owner: seen.UID, name: job.Name, index: index, step: job.Spec.Template.Spec.Containers[0].Name}
-	if record.retry = w.checkAttempt(&record); record.retry > 0 {
+	record.pod.watched = job.Spec.Template.Labels[v1alpha1.AdvanceOnLabel] != ""
+	if record.retry = w.checkAttempt(seen, &record); record.retry > 0 {
 		w.checkGranted(&record)
 	}
 	if want := sequence.JobName(seen, index, record.retry); record.name != want {
@@ -51,10 +52,11 @@ func (w *world) checkCreate(seen *v1alpha1.SequentialJob, job *batchv1.Job) {
 }
 
 // checkAttempt holds a Job against those that were created before it, and returns which retry of its step it is.
-func (w *world) checkAttempt(job *jobRecord) int32 {
+func (w *world) checkAttempt(seen *v1alpha1.SequentialJob, job *jobRecord) int32 {
 	retry, before := int32(0), job.index == 0
 	for uid, other := range w.ledger {
-		before = before || (other.owner == job.owner && other.index == job.index-1 && other.complete)
+		isComplete := other.complete || other.done || other.pod.succeeded && isByPod(seen)
+		before = before || (other.owner == job.owner && other.index == job.index-1 && isComplete)
 		// Users are told to delete the Job of a step that was edited away just as it started.
 		editedAway := !other.recorded && (other.unwanted || other.step != job.step)
 		if other.owner != job.owner || other.index != job.index || editedAway {
@@ -209,11 +211,11 @@ func (w *world) checkTruth(status *v1alpha1.SequentialJobStatus) {
 		exists := job != nil && job.UID == step.JobUID
 		switch step.State {
 		case v1alpha1.StepCompleted:
-			if !record.complete {
+			if !record.complete && !record.pod.succeeded {
 				w.problem("step %d is recorded as complete, its Job was not", i)
 			}
 		case v1alpha1.StepFailed:
-			if exists && !sequence.HasEnded(job) {
+			if exists && w.runs(job) {
 				w.problem("step %d is recorded as failed while its Job runs", i)
 			}
 		case v1alpha1.StepRunning:
@@ -230,7 +232,7 @@ func (w *world) checkEnd(status *v1alpha1.SequentialJobStatus) {
 		return
 	}
 	for _, job := range w.createdFor(w.sj.UID) {
-		if !sequence.HasEnded(job) {
+		if w.runs(job) {
 			w.problem("the sequence ends while Job %s runs", job.Name)
 		}
 	}
@@ -244,7 +246,7 @@ func (w *world) check() {
 	running := ""
 	for _, job := range w.createdFor(w.sj.UID) {
 		switch {
-		case sequence.HasEnded(job):
+		case !w.runs(job):
 		case running != "":
 			w.problem("several Jobs run at once: %s and %s", running, job.Name)
 		default:

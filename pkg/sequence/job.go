@@ -40,6 +40,10 @@ func NewJob(sj *v1alpha1.SequentialJob, index int, retry int32) *batchv1.Job {
 	job.Name = JobName(sj, index, retry)
 	maps.Copy(job.Labels, ownLabels(sj, index, step.Name))
 	maps.Copy(job.Spec.Template.Labels, ownLabels(sj, index, step.Name))
+	if advancesByPod(sj) {
+		job.Labels[v1alpha1.AdvanceOnLabel] = string(v1alpha1.AdvanceOnPodSucceeded)
+		job.Spec.Template.Labels[v1alpha1.AdvanceOnLabel] = string(v1alpha1.AdvanceOnPodSucceeded)
+	}
 	metav1.SetMetaDataAnnotation(&job.ObjectMeta, v1alpha1.GenerationAnnotation, strconv.FormatInt(sj.Generation, 10))
 	metav1.SetMetaDataAnnotation(&job.ObjectMeta, v1alpha1.StepHashAnnotation, hashSteps(&sj.Spec, index))
 	return job

@@ -13,7 +13,7 @@ import (
 
 // budget is how often things may still go wrong. What puts them right again costs nothing and can always happen.
 type budget struct {
-	Failures, JobDeletions, Suspensions, Queueings, Raises, Lowerings, Edits, Deletions, Creations, Refusals, Thefts int8
+	Failures, JobDeletions, Suspensions, Queueings, Raises, Lowerings, Edits, Deletions, Creations, Refusals, Thefts, Switches int8
 }
 
 // demand is what users have to mind when they do something. The model shows that the promises hold if they do, and that
@@ -36,8 +36,12 @@ const (
 	// create a Job of its own. Otherwise the present leader may have cleaned up before.
 	nobodyCreates
 	// viewsAgree: a complete Job that is not recorded as complete may be deleted only while no former leader works on an
-	// old view. Otherwise one may know that it was complete, and start the next step, and the other one only that it is gone.
+	// old view. Otherwise one may know that it was complete, and start the next step, and the other one only that it is gone. The same
+	// goes for a Job that fails, because its time is up, after its pod has succeeded.
 	viewsAgree
+	// podTracked: the finalizer of the Job controller may be taken off a pod that has succeeded, and is not counted, only while no step
+	// was started on that, nor the sequence may have been recorded as complete. Otherwise the pod may vanish, and the Job makes another one.
+	podTracked
 )
 
 // worldMove is what others than the controller may do in a world.
@@ -95,11 +99,13 @@ func jobMoves(from place, job *batchv1.Job, add addMove) {
 		// It is a controller that deletes this one.
 	case isCurrent && !record.recorded && !from.inTheWay(job):
 		mind = startRecorded
-	case isCurrent && record.complete && !record.done:
+	case isCurrent && (record.complete || record.pod.succeeded) && !record.done:
 		mind = viewsAgree
 	}
 	runs := !sequence.HasEnded(job) && !isSuspended(job)
-	if runs {
+	if record.pod.watched {
+		podMoves(from, job, &record, add)
+	} else if runs {
 		add(name+" completes", nothing, nil, nil, func(p *place) { p.completeJob(name) })
 		add(name+" fails", nothing, nil, &b.Failures, func(p *place) {
 			p.budget.Failures--
@@ -180,6 +186,7 @@ func parentMoves(from place, add addMove) {
 		edit("suspends", nothing, &b.Suspensions, func(b *budget) { b.Suspensions-- },
 			func(spec *v1alpha1.SequentialJobSpec) { spec.Suspend = new(true) })
 	}
+	edit("switches advanceOn", nothing, &b.Switches, func(b *budget) { b.Switches-- }, switchAdvanceOn)
 	retries := ptr.Deref(spec.Retries, 0)
 	edit("raises retries", nothing, &b.Raises, func(b *budget) { b.Raises-- },
 		func(spec *v1alpha1.SequentialJobSpec) { spec.Retries = new(retries + 1) })

@@ -1,6 +1,7 @@
 package sequence_test
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 	"github.com/example/sequential-job-operator/pkg/sequence"
@@ -35,6 +37,14 @@ var mutations = []flaw{
 		budget: budget{JobDeletions: 1}, without: ignorePods}, "is created while a pod of Job etl-0 runs"},
 	{scenario{name: "proof: the cache says that the next step's Job does not exist", steps: 2, controllers: 2,
 		budget: budget{Edits: 1}, without: doubtProof}, "the sequence ends while Job etl-1 runs"},
+	{scenario{name: "live pods: the watch says that the pod has succeeded", steps: 2, controllers: 1, byPod: true,
+		budget: budget{Thefts: 1}, without: trustWatch}, "Job etl-1 is created while Job etl-0 runs"},
+	{scenario{name: "tracked pods: the next step starts on a pod that may vanish before it is counted", steps: 2, controllers: 1, byPod: true,
+		budget: budget{Thefts: 1}, without: ignoreTracking}, "several Jobs run at once: etl-0 and etl-1"},
+	{scenario{name: "suspended is suspended: a Job that was suspended is advanced by its pod once it is resumed", steps: 2, controllers: 1,
+		byPod: true, careless: whileOneWorks, budget: budget{Suspensions: 1}, without: keepLabel}, "several Jobs run at once: etl-0 and etl-1"},
+	{scenario{name: "started counts first: a Job that has failed fails its step, whatever was started on its pod's success", steps: 2,
+		controllers: 2, byPod: true, budget: budget{Failures: 1}, careless: whileOneWorks, without: doubtProof}, "the sequence ends while Job etl-1 runs"},
 }
 
 // Each of these lets users do what the documentation asks them not to do.
@@ -49,6 +59,8 @@ var carelessness = []flaw{
 		budget: budget{Edits: 1}, careless: []demand{nobodyCreates, inForeground}}, "Job etl-0 is created while a pod of Job etl-0 runs"},
 	{scenario{name: "a complete Job is deleted before that is recorded, while two controllers work", steps: 2, retries: 1, controllers: 2,
 		budget: budget{JobDeletions: 1}, careless: []demand{viewsAgree}}, "Job etl-0-r1 is created while Job etl-1 runs"},
+	{scenario{name: "a finalizer is taken off a pod on whose success a step was started", steps: 2, controllers: 1, byPod: true,
+		budget: budget{Thefts: 1}, careless: []demand{podTracked}}, "several Jobs run at once: etl-0 and etl-1"},
 }
 
 func TestEachRuleOfTheProtocolIsNeeded(t *testing.T) {
@@ -171,6 +183,50 @@ func grantAndCreate(r *rules) {
 func ignorePods(r *rules) {
 	for _, request := range []sequence.Request{sequence.ListPods, sequence.ListJobPods} {
 		onAnswer(r, request, func(*sequence.Facts, sequence.Action) bool { return true }, sequence.Answer{})
+	}
+}
+
+// trustWatch takes the word of the watch for it that the pod has succeeded.
+func trustWatch(r *rules) {
+	onAnswerOf(r, sequence.ListJobPods, func(_ *world, f *sequence.Facts, a sequence.Action, answer *sequence.Answer) {
+		if f.PodSucceeded {
+			answer.Pods = []corev1.Pod{succeededPod(a.Job)}
+		}
+	})
+}
+
+// ignoreTracking takes each pod for one that stays until it is counted.
+func ignoreTracking(r *rules) {
+	onAnswerOf(r, sequence.ListJobPods, func(_ *world, _ *sequence.Facts, _ sequence.Action, answer *sequence.Answer) {
+		for i := range answer.Pods {
+			answer.Pods[i].Finalizers = []string{batchv1.JobTrackingFinalizer}
+		}
+	})
+}
+
+// keepLabel leaves the label on a Job that is suspended.
+func keepLabel(r *rules) {
+	send := r.send
+	r.send = func(w *world, f *sequence.Facts, a sequence.Action) sequence.Answer {
+		if a.Request == sequence.ChangeJob {
+			change := *a.Change
+			change.Labels = maps.Clone(change.Labels)
+			delete(change.Labels, v1alpha1.AdvanceOnLabel)
+			a.Change = &change
+		}
+		return send(w, f, a)
+	}
+}
+
+// onAnswerOf changes the answers to some requests.
+func onAnswerOf(r *rules, request sequence.Request, change func(*world, *sequence.Facts, sequence.Action, *sequence.Answer)) {
+	send := r.send
+	r.send = func(w *world, f *sequence.Facts, a sequence.Action) sequence.Answer {
+		answer := send(w, f, a)
+		if a.Request == request {
+			change(w, f, a, &answer)
+		}
+		return answer
 	}
 }
 

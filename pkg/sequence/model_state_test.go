@@ -95,7 +95,7 @@ func (m *model) placeID(p place) uint32 {
 	}
 	for _, uid := range sortedKeys(p.ledger) {
 		r := p.ledger[uid]
-		fmt.Fprintf(&key, "|%s %s %t%t%t%t%t%t%t", uid, r.step, r.complete, r.failed, r.recorded, r.ended, r.done, r.queued, r.unwanted)
+		fmt.Fprintf(&key, "|%s %s %t%t%t%t%t%t%t %v", uid, r.step, r.complete, r.failed, r.recorded, r.ended, r.done, r.queued, r.unwanted, r.pod)
 	}
 	id, known := m.placeIDs[key.String()]
 	if !known {
@@ -158,7 +158,10 @@ func (m *model) describe(key *strings.Builder, f *sequence.Facts) {
 	for i := range f.Pods {
 		fmt.Fprintf(key, "|%s", f.Pods[i].OwnerReferences[0].UID)
 	}
-	fmt.Fprintf(key, "|%d pods of the Job", len(f.JobPods))
+	fmt.Fprintf(key, "|%t %d pods of the Job", f.PodSucceeded, len(f.JobPods))
+	for i := range f.JobPods {
+		fmt.Fprintf(key, " %s %v", f.JobPods[i].Status.Phase, f.JobPods[i].Finalizers)
+	}
 	if f.Stored != nil {
 		fmt.Fprintf(key, "|stored %t %t", f.Stored.AtOnce, f.Stored.TryAgain)
 	}
@@ -247,7 +250,7 @@ func (m *model) refuse(placeID, processID uint32) []step {
 func (p *process) finds(w *world) {
 	stub := *w.sj
 	stub.Spec, stub.Status, stub.ResourceVersion, stub.Generation = v1alpha1.SequentialJobSpec{}, v1alpha1.SequentialJobStatus{}, "", 0
-	p.facts = sequence.Facts{Now: w.clock, SequentialJob: &stub, Jobs: p.rules.jobsOf(w.jobs, w.sj)}
+	p.facts = sequence.Facts{Now: w.clock, SequentialJob: &stub, Jobs: p.rules.jobsOf(w.jobs, w.sj), PodSucceeded: w.hasShownSuccess(w.sj)}
 	p.next = sequence.Action{Request: sequence.ReadSequentialJob}
 }
 

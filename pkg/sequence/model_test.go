@@ -22,6 +22,7 @@ type scenario struct {
 	steps       int
 	retries     int32
 	taken       string // a name that a foreign Job has at first
+	byPod       bool   // the next step starts once the pod of the one before it has succeeded
 	controllers int
 	budget      budget
 	// without takes a rule away.
@@ -51,12 +52,27 @@ var scenarios = []scenario{
 		budget: budget{Thefts: 1, JobDeletions: 1, Refusals: 1}},
 	{name: "much at once, one controller at a time", steps: 2, retries: 1, controllers: 1, careless: whileOneWorks,
 		budget: budget{JobDeletions: 1, Suspensions: 1, Deletions: 1}},
+	{name: "by pods: one fails, or its Job's time is up", steps: 2, controllers: 2, byPod: true, budget: budget{Failures: 1}},
+	{name: "by pods: its Job's time is up at any moment, one controller at a time", steps: 2, retries: 1, controllers: 1, byPod: true,
+		careless: whileOneWorks, budget: budget{Failures: 2}},
+	{name: "by pods: a Job is deleted, and the step retried", steps: 2, retries: 1, controllers: 1, byPod: true, careless: whileOneWorks,
+		budget: budget{JobDeletions: 1, Failures: 1}},
+	{name: "by pods: suspended, by a user and a queue", steps: 2, controllers: 1, byPod: true, careless: whileOneWorks,
+		budget: budget{Suspensions: 1, Queueings: 1}},
+	{name: "by pods: switched", steps: 2, controllers: 2, byPod: true, budget: budget{Switches: 1}},
+	{name: "by pods: a finalizer is taken off a pod, or labels and owners off Jobs", steps: 2, controllers: 2, byPod: true, budget: budget{Thefts: 1}},
+	{name: "by pods: edited and deleted", steps: 2, controllers: 1, byPod: true, careless: whileOneWorks, budget: budget{Edits: 1, Deletions: 1}},
+	{name: "by pods: requests are refused, and answers lost", steps: 2, controllers: 2, byPod: true, budget: budget{Refusals: 1}},
 	{name: "edited and deleted, one controller at a time", steps: 2, controllers: 1, careless: whileOneWorks,
 		budget: budget{JobDeletions: 1, Edits: 1, Deletions: 1}},
 }
 
 // fullScenarios take some minutes.
 var fullScenarios = []scenario{
+	{name: "by pods: suspended, by a user and a queue, and switched", steps: 2, controllers: 1, byPod: true, careless: whileOneWorks,
+		budget: budget{Suspensions: 1, Queueings: 1, Switches: 1, Failures: 1}},
+	{name: "by pods: edited, deleted and created anew", steps: 2, controllers: 1, byPod: true, careless: whileOneWorks,
+		budget: budget{Edits: 1, Deletions: 1, Creations: 1}},
 	{name: "a step fails, is deleted and is retried twice", steps: 2, retries: 2, controllers: 2, budget: budget{Failures: 1, JobDeletions: 2}},
 	{name: "a failed sequence is resumed twice, and the budget lowered", steps: 1, controllers: 2,
 		budget: budget{Failures: 2, Raises: 2, Lowerings: 1}},
@@ -81,6 +97,9 @@ func (s *search) first() place {
 	w.changeSJ(func(sj *v1alpha1.SequentialJob) {
 		if s.retries > 0 {
 			sj.Spec.Retries = &s.retries
+		}
+		if s.byPod {
+			sj.Spec.AdvanceOn = new(v1alpha1.AdvanceOnPodSucceeded)
 		}
 	})
 	if s.taken != "" {

@@ -124,7 +124,9 @@ func (p *process) gather(w *world) {
 	if p.stop(); p.seenSJ == nil {
 		return
 	}
-	p.facts = sequence.Facts{Now: w.clock, SequentialJob: outline(p.seenSJ), Jobs: p.rules.jobsOf(p.seenJobs, p.seenSJ)}
+	p.facts = sequence.Facts{
+		Now: w.clock, SequentialJob: outline(p.seenSJ), Jobs: p.rules.jobsOf(p.seenJobs, p.seenSJ), PodSucceeded: w.hasShownSuccess(p.seenSJ),
+	}
 	for _, job := range p.seenGone {
 		if metav1.IsControlledBy(job, p.seenSJ) {
 			p.facts.Gone = append(p.facts.Gone, job)

@@ -116,33 +116,47 @@ func (d *decider) noteOlderText(index int, job *batchv1.Job) {
 		index, d.status.Steps[index].Name, d.sj.Generation, job.Name, clean(made))))
 }
 
-// followStep looks at the Job of the running step. Only Complete=True is success: SuccessCriteriaMet or a succeeded pod
-// come while pods still run. Failed counts first, so that a Job with both never starts the next step.
+// followStep looks at the Job of the running step. Only Complete=True is success, or what advance.go takes for it: SuccessCriteriaMet or
+// a succeeded pod come while pods may still run. Failed counts before Complete, so that a Job with both never starts the next step; that
+// the next step has started counts before both.
 func (d *decider) followStep(index int, step *v1alpha1.StepStatus) bool {
 	job := d.byUID[step.JobUID]
 	if job == nil || d.gone[job.UID] && !HasEnded(job) {
 		return d.followMissing(index, step)
 	}
-	if failed := jobCondition(job, batchv1.JobFailed); failed != nil {
-		if !d.isWhole() { // to note what it failed with; before its pods are listed, because what was read before is forgotten
-			return false
-		}
-		step.CompletionTime = failed.LastTransitionTime.DeepCopy()
-		if failure, ok := d.describeFailure(index, job, failed); ok {
-			d.failStep(index, step, failure)
-		}
-		return false
-	}
-	if complete := jobCondition(job, batchv1.JobComplete); complete != nil {
+	failed, complete := jobCondition(job, batchv1.JobFailed), jobCondition(job, batchv1.JobComplete)
+	switch next := d.successor(index); {
+	case complete != nil && failed == nil:
 		ended := complete.LastTransitionTime
 		if job.Status.CompletionTime != nil {
 			ended = *job.Status.CompletionTime
 		}
 		d.completeStep(index, step, ended)
 		return true
+	case next != nil:
+		d.completeStep(index, step, d.succeededAt(job, next.CreationTimestamp))
+		return true
+	case failed != nil:
+		d.followFailed(index, step, job, failed)
+		return false
+	case d.hasPodSucceeded(job):
+		d.completeStep(index, step, d.succeededAt(job, d.now))
+		return true
 	}
 	d.followRunning(index, step, job)
 	return false
+}
+
+// followFailed is about a step whose Job has failed.
+func (d *decider) followFailed(index int, step *v1alpha1.StepStatus, job *batchv1.Job, failed *batchv1.JobCondition) {
+	// The whole is needed to note what it failed with; it is read first, because what was read before is forgotten then.
+	if !d.isWhole() || !d.confirmNotAdvanced(index, job) {
+		return
+	}
+	step.CompletionTime = failed.LastTransitionTime.DeepCopy()
+	if failure, ok := d.describeFailure(index, job, failed); ok {
+		d.failStep(index, step, failure)
+	}
 }
 
 // followMissing is about a step whose Job is gone, and was not seen to end.
@@ -167,7 +181,7 @@ func (d *decider) completeStep(index int, step *v1alpha1.StepStatus, ended metav
 
 // followRunning keeps the Job of the running step as the spec wants it, and tells if it does not get on.
 func (d *decider) followRunning(index int, step *v1alpha1.StepStatus, job *batchv1.Job) {
-	if !d.change(index, job) {
+	if d.request != nil || !d.confirmNotPaused(index, job) || !d.change(index, job) {
 		return
 	}
 	if suspended, note := d.followSuspension(index, step, job); !suspended {

@@ -107,7 +107,16 @@ var storyMoves = []storyMove{
 		}
 	}),
 	storyMoveOf(`a pod of (\S+) is lost`, func(s *teller, _ []string) { s.podLost = true }),
+	storyMoveOf(`the pod of (\S+): succeeded(.*)`, (*teller).setSucceededPod),
 	storyMoveOf(`the pod of (\S+): (.+)`, (*teller).setPod),
+	storyMoveOf(`(\S+) counts its pod`, func(s *teller, args []string) {
+		s.changeAnyJob(args[0], func(job *batchv1.Job) { job.Status.Succeeded = 1 })
+	}),
+	storyMoveOf(`(\S+) is suspended by hand`, func(s *teller, args []string) { s.queueSuspends(args[0], true) }),
+	storyMoveOf(`(\S+) is resumed by hand`, func(s *teller, args []string) {
+		s.queueSuspends(args[0], false)
+		s.changeAnyJob(args[0], withCondition(batchv1.JobSuspended, corev1.ConditionFalse, "JobResumed", ""))
+	}),
 	storyMoveOf(`garbage is collected`, func(s *teller, _ []string) { s.collectGarbage() }),
 	storyMoveOf(`(\S+) pass(?:es)?`, func(s *teller, args []string) {
 		d, err := time.ParseDuration(args[0])
@@ -153,6 +162,8 @@ func (s *teller) set(spec *v1alpha1.SequentialJobSpec, setting string) {
 		spec.Retries = new(int32(number(value))) //nolint:gosec // a handful
 	case "activeDeadlineSeconds":
 		spec.ActiveDeadlineSeconds = new(int64(number(value)))
+	case "advanceOn":
+		spec.AdvanceOn = new(v1alpha1.AdvanceOn(value))
 	case "ttlSecondsAfterFinished":
 		spec.TTLSecondsAfterFinished = new(int32(number(value))) //nolint:gosec // a handful
 	default:

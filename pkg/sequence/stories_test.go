@@ -203,7 +203,10 @@ func describeChange(change *sequence.JobChange) string {
 			text += fmt.Sprintf(", activeDeadlineSeconds %d", *seconds)
 		}
 	}
-	if len(change.Labels) > 0 {
+	switch advance := change.Labels[v1alpha1.AdvanceOnLabel]; {
+	case advance != "":
+		text += ", advance-on " + advance
+	case len(change.Labels) > 0:
 		text += ", labels given back"
 	}
 	if change.OwnerReferences != nil {

@@ -90,6 +90,8 @@ func (w *walk) runJob() {
 	case n < 5:
 		w.note("%s: its pod is ready", name)
 		w.changeAnyJob(name, func(job *batchv1.Job) { job.Status.Ready = new(int32(1)) })
+	case w.ledger[job.UID].pod.watched:
+		w.runWatched(job)
 	case n < 7:
 		w.note("%s: a pod succeeds", name)
 		w.changeAnyJob(name, withCondition(batchv1.JobSuccessCriteriaMet, corev1.ConditionTrue, "CompletionsReached", ""))
@@ -133,11 +135,7 @@ func (w *walk) forget(job *batchv1.Job) {
 		if w.oneIn(2) {
 			w.note("the processes see that %s was complete before it went", job.Name)
 			w.seen["seen to be complete before it was gone"]++
-			for _, p := range w.processes {
-				p.stop()
-				p.seeSJ(w.world)
-				p.seeJobs(w.world)
-			}
+			w.agree()
 			return
 		}
 		w.note("the processes start anew, without %s", job.Name)
@@ -243,6 +241,9 @@ func (w *walk) editSpec() {
 		ttl := new(int32(w.random.IntN(40)))
 		what = fmt.Sprintf("sets the time to live to %d", *ttl)
 		change = func(spec *v1alpha1.SequentialJobSpec) { spec.TTLSecondsAfterFinished = ttl }
+	case n == 9:
+		what = "switches advanceOn"
+		change = switchAdvanceOn
 	case n < 9:
 		return
 	}

@@ -60,7 +60,7 @@ func TestRandomWalk(t *testing.T) {
 		"Pending", "Running", "Suspended", "Completed", "Failed", "retried", "resumed after failure", "waited for pods",
 		"suspended a Job", "resumed a Job", "changed a deadline", "out of time", "expired", "deleted", "name conflict",
 		"finalizer put back", "adopted a Job", "answer lost", "refused: denied", "refused: invalid", "refused: unavailable",
-		"seen to be complete before it was gone",
+		"seen to be complete before it was gone", "started the next step on a pod's success", "failed although its pod had succeeded",
 	} {
 		if seen[want] == 0 {
 			t.Errorf("no walk ever came to %q: they prove less than they should", want)
@@ -81,6 +81,9 @@ type walk struct {
 
 func newWalk(seed uint64) *walk {
 	w := &walk{random: rand.New(rand.NewPCG(seed, 0)), world: newWorld("s0", "s1", "s2")} //nolint:gosec // no secret
+	if w.oneIn(2) {
+		w.changeSpec(switchAdvanceOn)
+	}
 	for range 2 {
 		w.processes = append(w.processes, newProcess(w.world))
 	}
@@ -178,6 +181,7 @@ func (w *walk) settle() {
 				w.queueSuspends(name, false)
 			}
 			if job = w.jobs[name]; !sequence.HasEnded(job) && !isSuspended(job) {
+				w.succeedPod(name)
 				w.completeJob(name)
 			}
 			if w.sj != nil && w.inTheWay(job) {

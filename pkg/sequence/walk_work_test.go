@@ -80,6 +80,7 @@ func (w *walk) observe(s *process) {
 	case sequence.CreateJob:
 		_, waited := s.facts.Answers[sequence.ListPods]
 		count("retried", waited)
+		count("started the next step on a pod's success", s.facts.PodSucceeded)
 	case sequence.ReadJob:
 		count("name conflict", s.facts.Answers[sequence.CreateJob].Class == sequence.NameTaken)
 	case sequence.ListPods:

@@ -71,7 +71,7 @@ func (w *world) removeJob(name string, podsStay bool) {
 	if w.intern == nil {
 		w.removed = append(w.removed, job)
 	}
-	if record, ours := w.ledger[job.UID]; ours && podsStay && !sequence.HasEnded(job) && !isSuspended(job) {
+	if record, ours := w.ledger[job.UID]; ours && podsStay && w.runs(job) && !isSuspended(job) {
 		w.left[job.UID] = record.owner
 	}
 }
@@ -120,7 +120,7 @@ func (w *world) takeOwner(name string) {
 // isProtected says whether the SequentialJob has our finalizer, or needs none.
 func (w *world) isProtected() bool {
 	return slices.Contains(w.sj.Finalizers, v1alpha1.CleanupFinalizer) ||
-		!slices.ContainsFunc(w.createdFor(w.sj.UID), func(job *batchv1.Job) bool { return !sequence.HasEnded(job) })
+		!slices.ContainsFunc(w.createdFor(w.sj.UID), w.runs)
 }
 
 // isGarbage says whether the garbage collector is about to remove a Job.

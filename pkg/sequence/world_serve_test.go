@@ -94,6 +94,9 @@ func (w *world) podsOf(job *batchv1.Job) []corev1.Pod {
 	if exists := w.jobs[job.Name]; exists == nil || exists.UID != job.UID {
 		return w.podsThatAreLeft(job)
 	}
+	if w.ledger[job.UID].pod.succeeded {
+		return w.succeededPods(job)
+	}
 	pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: job.Name + "-x", CreationTimestamp: metav1.NewTime(w.clock)}}
 	switch {
 	case sequence.HasEnded(job):
@@ -123,7 +126,7 @@ func (w *world) runningPods(sj *v1alpha1.SequentialJob) []corev1.Pod {
 		}})
 	}
 	for _, name := range slices.Sorted(maps.Keys(w.jobs)) {
-		if job := w.jobs[name]; w.ledger[job.UID].owner == sj.UID && !sequence.HasEnded(job) && !isSuspended(job) {
+		if job := w.jobs[name]; w.ledger[job.UID].owner == sj.UID && w.runs(job) && !isSuspended(job) {
 			add(job)
 		}
 	}

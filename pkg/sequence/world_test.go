@@ -66,6 +66,8 @@ type jobRecord struct {
 	queued   bool // a queue has suspended it
 	// unwanted says that it was deleted as the status asked, because its step was edited away just as it started.
 	unwanted bool
+	// pod is what there is to know of its pod if its success starts the next step.
+	pod podRecord
 }
 
 func newWorld(steps ...string) *world {
@@ -209,7 +211,11 @@ func (w *world) changeJob(change *sequence.JobChange) (*batchv1.Job, error) {
 		return nil, errConflict
 	}
 	w.checkChange(job, change)
-	return w.keepJob(changed(change)), nil
+	job = w.keepJob(changed(change))
+	if change.Suspend != nil {
+		w.changePod(job.Name, func(pod *podRecord) { pod.behind = true })
+	}
+	return job, nil
 }
 
 // updateStatus stores the status of an action that was decided on when the SequentialJob was as seen.
@@ -282,7 +288,7 @@ func (w *world) removeIfReleased() {
 	for _, job := range w.createdFor(w.sj.UID) {
 		// One that nobody controls any more may have been released by the user: it is left alone, but waited for while it has pods.
 		isReleased := len(job.OwnerReferences) == 0 && isSuspended(job)
-		if !sequence.HasEnded(job) && !w.orphaned[w.sj.UID] && !isReleased {
+		if w.runs(job) && !w.orphaned[w.sj.UID] && !isReleased {
 			w.problem("the SequentialJob went while its Job %s runs", job.Name)
 		}
 	}

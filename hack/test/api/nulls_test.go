@@ -17,6 +17,7 @@ spec:
   activeDeadlineSeconds:
   ttlSecondsAfterFinished:
   backoffLimit:
+  advanceOn:
   podFailurePolicy:
   containers:
     - {name: a, image: i, args: , env: , resources: {limits: {cpu: }}, securityContext: , restartPolicy: , volumeMounts: }

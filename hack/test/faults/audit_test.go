@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -49,6 +50,12 @@ func (e *auditEvent) tell(h *history) error {
 			return err
 		}
 		h.add(job)
+	case "create pods/", "update pods/status", "patch pods/status":
+		pod := &corev1.Pod{}
+		if err := json.Unmarshal(e.ResponseObject, pod); err != nil {
+			return err
+		}
+		h.addPod(pod, e.Verb == "create")
 	case "delete jobs/":
 		e.tellJobDeletion(h)
 	case "delete sequentialjobs/":

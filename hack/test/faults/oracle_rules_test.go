@@ -52,6 +52,34 @@ func TestTheOracleSeesEveryRuleBroken(t *testing.T) {
 			strings.ReplaceAll(created(1, "u", "a-1", 1, "j0"), v1alpha1.SequentialJobKind, "CronJob"), created(2, "u", "a-0", 0, "j1"),
 		}},
 
+		"a step on the success of the pod of the one before it": {log: []string{
+			byPod(created(1, "u", "a-0", 0, "j0")), podIs(2, "p0", "j0", corev1.PodPending), podIs(3, "p0", "j0", corev1.PodFailed),
+			podIs(4, "p1", "j0", corev1.PodPending), podIs(5, "p1", "j0", corev1.PodSucceeded), byPod(created(6, "u", "a-1", 1, "j1")),
+			podIs(7, "p2", "j1", corev1.PodPending), ended(8, "u", "a-0", 0, "j0", batchv1.JobFailed),
+		}},
+		"a step on the success of a pod that nobody asked for": {
+			log:  []string{created(1, "u", "a-0", 0, "j0"), podIs(2, "p0", "j0", corev1.PodSucceeded), created(3, "u", "a-1", 1, "j1")},
+			want: []string{"was created although a-0 never was Complete"},
+		},
+		"a step beside the pod of the one before it": {
+			log: []string{byPod(created(1, "u", "a-0", 0, "j0")), podIs(2, "p0", "j0", corev1.PodPending), created(3, "u", "a-1", 1, "j1"),
+				podIs(4, "p0", "j0", corev1.PodSucceeded), ended(5, "u", "a-0", 0, "j0", batchv1.JobComplete)},
+			want: []string{"was created while pod p0 of a-0 ran"},
+		},
+		"a step beside another pod of the one before it": {
+			log: []string{byPod(created(1, "u", "a-0", 0, "j0")), podIs(2, "p0", "j0", corev1.PodPending), podIs(3, "p1", "j0", corev1.PodPending),
+				podIs(4, "p0", "j0", corev1.PodSucceeded), created(5, "u", "a-1", 1, "j1")},
+			want: []string{"was created while pod p1 of a-0 ran"},
+		},
+		"a pod of a step that is over": {
+			log: []string{byPod(created(1, "u", "a-0", 0, "j0")), podIs(2, "p0", "j0", corev1.PodPending), podIs(3, "p0", "j0", corev1.PodSucceeded),
+				created(4, "u", "a-1", 1, "j1"), podIs(5, "p1", "j0", corev1.PodPending)},
+			want: []string{"was created before pod p1 of a-0"},
+		},
+		"a step on the failure of a pod": {
+			log:  []string{byPod(created(1, "u", "a-0", 0, "j0")), podIs(2, "p0", "j0", corev1.PodFailed), created(3, "u", "a-1", 1, "j1")},
+			want: []string{"was created although no pod of a-0 had succeeded"},
+		},
 		"a name twice": {
 			log:  []string{created(1, "u", "a-0", 0, "j0"), jobDeleted(2, "a-0"), created(3, "u", "a-0", 0, "j1")},
 			want: []string{"a-0 (revision 3, asked for at 1970-01-01T00:00:03Z) was created twice, first in revision 1"},
@@ -187,6 +215,23 @@ func created(rv int, owner, name string, step int, uid string) string {
 
 func ended(rv int, owner, name string, step int, uid string, how batchv1.JobConditionType) string {
 	return auditLine(rv, "update", "jobs", "status", name, stepJob(rv, owner, name, step, uid, how))
+}
+
+// byPod is a line about a Job whose pod's success is the end of its step.
+func byPod(line string) string {
+	return strings.ReplaceAll(line, `"labels":{`, fmt.Sprintf(`"labels":{%q:"PodSucceeded",`, v1alpha1.AdvanceOnLabel))
+}
+
+// podIs is a line about a pod: its creation, if it is pending.
+func podIs(rv int, name, job string, phase corev1.PodPhase) string {
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name, UID: types.UID(name), ResourceVersion: fmt.Sprint(rv), OwnerReferences: []metav1.OwnerReference{
+		{APIVersion: "batch/v1", Kind: "Job", UID: types.UID(job), Controller: ptr.To(true)},
+	}}}
+	pod.Status.Phase = phase
+	if phase == corev1.PodPending {
+		return auditLine(rv, "create", "pods", "", name, pod)
+	}
+	return auditLine(rv, "patch", "pods", "status", name, pod)
 }
 
 func jobDeleted(rv int, name string) string {

@@ -5,12 +5,14 @@ package faults_test
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -25,6 +27,7 @@ import (
 // request that made the change is answered, so that times alone would accuse it wrongly.
 type history struct {
 	jobs []*jobHistory
+	pods map[types.UID]*podHistory
 	// deletions has the time at which the deletion of a SequentialJob was answered.
 	deletions map[types.UID]time.Time
 }
@@ -38,13 +41,25 @@ type jobHistory struct {
 	created  uint64
 	complete uint64
 	failed   uint64
+	// byPod says that the success of its pod is the end of its step (spec.advanceOn).
+	byPod bool
 	// asked and answered are when the request that created it came and when it was answered; deleted is when the first
 	// request to delete it came.
 	asked, answered, deleted time.Time
 }
 
+// podHistory is the life of a pod of a Job.
+type podHistory struct {
+	name    string
+	job     types.UID
+	created uint64
+	// ended is when its phase became Succeeded or Failed.
+	ended     uint64
+	succeeded bool
+}
+
 func newHistory() *history {
-	return &history{deletions: map[types.UID]time.Time{}}
+	return &history{deletions: map[types.UID]time.Time{}, pods: map[types.UID]*podHistory{}}
 }
 
 func (h *history) find(uid types.UID) *jobHistory {
@@ -68,6 +83,7 @@ func (h *history) add(job *batchv1.Job) (*jobHistory, bool) {
 		known = &jobHistory{
 			name: job.Name, uid: job.UID, owner: owner.UID, step: step, created: revision(job),
 			asked: job.CreationTimestamp.Time, answered: job.CreationTimestamp.Time,
+			byPod: job.Labels[v1alpha1.AdvanceOnLabel] == string(v1alpha1.AdvanceOnPodSucceeded),
 		}
 		h.jobs = append(h.jobs, known)
 	}
@@ -78,6 +94,26 @@ func (h *history) add(job *batchv1.Job) (*jobHistory, bool) {
 		known.failed = revision(job)
 	}
 	return known, true
+}
+
+// addPod notes a pod as the API server stored it. A line about its status may come before the one about its creation.
+func (h *history) addPod(pod *corev1.Pod, isNew bool) {
+	owner := metav1.GetControllerOf(pod)
+	if owner == nil || owner.Kind != "Job" {
+		return
+	}
+	known := h.pods[pod.UID]
+	if known == nil {
+		known = &podHistory{name: pod.Name, job: owner.UID, created: revision(pod)}
+		h.pods[pod.UID] = known
+	}
+	if isNew {
+		known.created = revision(pod)
+	}
+	hasEnded := pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+	if hasEnded && (known.ended == 0 || known.ended > revision(pod)) {
+		known.ended, known.succeeded = revision(pod), pod.Status.Phase == corev1.PodSucceeded
+	}
 }
 
 // revision orders what happened to all objects: they are in one etcd.
@@ -95,7 +131,7 @@ func (h *history) violations() []string {
 	var out []string
 	for i, job := range jobs {
 		before := slices.DeleteFunc(slices.Clone(jobs[:i]), func(j *jobHistory) bool { return j.owner != job.owner })
-		for _, broken := range []string{twice(job, before), tooEarly(job, before), backwards(job, before), beside(job, before), h.late(job)} {
+		for _, broken := range []string{twice(job, before), h.tooEarly(job, before), backwards(job, before), beside(job, before), h.late(job)} {
 			if broken != "" {
 				out = append(out, fmt.Sprintf("Job %s (revision %d, asked for at %s) %s",
 					job.name, job.created, job.asked.UTC().Format(time.RFC3339Nano), broken))
@@ -116,7 +152,7 @@ func twice(job *jobHistory, before []*jobHistory) string {
 }
 
 // tooEarly finds a step whose predecessor was not Complete when it was created.
-func tooEarly(job *jobHistory, before []*jobHistory) string {
+func (h *history) tooEarly(job *jobHistory, before []*jobHistory) string {
 	if job.step == 0 {
 		return ""
 	}
@@ -124,10 +160,32 @@ func tooEarly(job *jobHistory, before []*jobHistory) string {
 	switch {
 	case predecessor == nil:
 		return fmt.Sprintf("was created although step %d never started", job.step-1)
+	case predecessor.byPod && (predecessor.complete == 0 || predecessor.complete >= job.created):
+		return h.besidePod(job, predecessor)
 	case predecessor.complete == 0:
 		return fmt.Sprintf("was created although %s never was Complete", predecessor.name)
 	case predecessor.complete >= job.created:
 		return fmt.Sprintf("was created before %s was Complete in revision %d", predecessor.name, predecessor.complete)
+	}
+	return ""
+}
+
+// besidePod finds a step that was created, or goes on, while a pod of its predecessor has not ended, or before one has succeeded.
+func (h *history) besidePod(job, predecessor *jobHistory) string {
+	hasSucceeded := false
+	for _, uid := range slices.Sorted(maps.Keys(h.pods)) {
+		switch pod := h.pods[uid]; {
+		case pod.job != predecessor.uid:
+		case pod.created > job.created:
+			return fmt.Sprintf("was created before pod %s of %s", pod.name, predecessor.name)
+		case pod.ended == 0 || pod.ended > job.created:
+			return fmt.Sprintf("was created while pod %s of %s ran", pod.name, predecessor.name)
+		default:
+			hasSucceeded = hasSucceeded || pod.succeeded
+		}
+	}
+	if !hasSucceeded {
+		return fmt.Sprintf("was created although no pod of %s had succeeded", predecessor.name)
 	}
 	return ""
 }
@@ -197,6 +255,10 @@ func (h *history) String() string {
 			fmt.Fprintf(&out, ", deleted %s", j.deleted.UTC().Format(time.RFC3339Nano))
 		}
 		out.WriteString("\n")
+	}
+	for _, uid := range slices.Sorted(maps.Keys(h.pods)) {
+		pod := h.pods[uid]
+		fmt.Fprintf(&out, "pod %s of %s: created in revision %d, ended in %d, succeeded %t\n", pod.name, pod.job, pod.created, pod.ended, pod.succeeded)
 	}
 	for uid, at := range h.deletions {
 		fmt.Fprintf(&out, "SequentialJob %s deleted %s\n", uid, at.UTC().Format(time.RFC3339Nano))

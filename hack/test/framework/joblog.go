@@ -87,12 +87,18 @@ func (l *JobLog) Names() []string {
 // Want checks that exactly these Jobs ever were created, each once, in this order, and none while another had not ended.
 func (l *JobLog) Want(names ...string) {
 	l.c.T.Helper()
+	l.WantEarly(nil, names...)
+}
+
+// WantEarly is Want for Jobs of which some are created while the one before them is not complete: just these.
+func (l *JobLog) WantEarly(early []string, names ...string) {
+	l.c.T.Helper()
 	if got := l.Names(); !slices.Equal(got, names) {
 		l.c.T.Errorf("Jobs created: %q, want %q", got, names)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if len(l.tooEarly) > 0 {
-		l.c.T.Errorf("Jobs created before the one before them was complete: %q", l.tooEarly)
+	if !slices.Equal(l.tooEarly, early) {
+		l.c.T.Errorf("Jobs created before the one before them was complete: %q, want %q", l.tooEarly, early)
 	}
 }

@@ -42,6 +42,9 @@ const (
 	// ForeignDeadlineAnnotation is set on a Job to the activeDeadlineSeconds that somebody else gave it, while this
 	// controller's, which is lower, stands in for it.
 	ForeignDeadlineAnnotation = LabelPrefix + "foreign-active-deadline-seconds"
+	// AdvanceOnLabel is set on the Jobs and Pods of a sequence to its spec.advanceOn when they were created, if that was PodSucceeded.
+	// The controller watches the Pods that have it, and no others.
+	AdvanceOnLabel = LabelPrefix + "advance-on"
 	// ControllerName is the source component of all events and the field manager of all writes.
 	ControllerName = "sequentialjob-controller"
 )

@@ -109,7 +109,31 @@ type SequentialJobSpec struct {
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	TTLSecondsAfterFinished *int32 `json:"ttlSecondsAfterFinished,omitempty"`
+
+	// advanceOn says when a step is over and the next one starts: JobComplete, once the Job of the running step is complete; or
+	// PodSucceeded, once the pod of the running step has succeeded, about a second earlier, because that is how long a Job takes
+	// to say so. Unset means JobComplete.
+	// With PodSucceeded a step is still waited for until its Job is complete if anything but the success of its only pod could
+	// count: a pod that failed or was replaced, a container that restarted or still runs, a Job that is deleted, out of time,
+	// suspended or was ever suspended, as by a queue, or that somebody else runs or has changed.
+	// It may be changed at any time: PodSucceeded reaches the steps that have not started, JobComplete the running one too.
+	// +optional
+	AdvanceOn *AdvanceOn `json:"advanceOn,omitempty"`
 }
+
+// AdvanceOn says when a step is over and the next one starts.
+//
+// +enum
+// +kubebuilder:validation:Enum=JobComplete;PodSucceeded
+type AdvanceOn string
+
+const (
+	// AdvanceOnJobComplete means that the next step starts once the Job of the one before it is complete.
+	AdvanceOnJobComplete AdvanceOn = "JobComplete"
+	// AdvanceOnPodSucceeded means that the next step starts once the pod of the one before it has succeeded, and no other pod of its Job
+	// exists or can appear.
+	AdvanceOnPodSucceeded AdvanceOn = "PodSucceeded"
+)
 
 // SequentialJobPhase sums up where a sequence stands.
 //

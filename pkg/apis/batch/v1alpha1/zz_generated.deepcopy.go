@@ -193,6 +193,11 @@ func (in *SequentialJobSpec) DeepCopyInto(out *SequentialJobSpec) {
 		*out = new(int32)
 		**out = **in
 	}
+	if in.AdvanceOn != nil {
+		in, out := &in.AdvanceOn, &out.AdvanceOn
+		*out = new(AdvanceOn)
+		**out = **in
+	}
 	return
 }
 

@@ -19,6 +19,7 @@ limitations under the License.
 package v1alpha1
 
 import (
+	batchv1alpha1 "github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 	batchv1 "k8s.io/client-go/applyconfigurations/batch/v1"
 	v1 "k8s.io/client-go/applyconfigurations/core/v1"
 )
@@ -75,6 +76,14 @@ type SequentialJobSpecApplyConfiguration struct {
 	// Jobs and Pods with it. 0 or more; 0 deletes it as soon as it has finished; unset means never. Raising or removing
 	// it in time keeps the object.
 	TTLSecondsAfterFinished *int32 `json:"ttlSecondsAfterFinished,omitempty"`
+	// advanceOn says when a step is over and the next one starts: JobComplete, once the Job of the running step is complete; or
+	// PodSucceeded, once the pod of the running step has succeeded, about a second earlier, because that is how long a Job takes
+	// to say so. Unset means JobComplete.
+	// With PodSucceeded a step is still waited for until its Job is complete if anything but the success of its only pod could
+	// count: a pod that failed or was replaced, a container that restarted or still runs, a Job that is deleted, out of time,
+	// suspended or was ever suspended, as by a queue, or that somebody else runs or has changed.
+	// It may be changed at any time: PodSucceeded reaches the steps that have not started, JobComplete the running one too.
+	AdvanceOn *batchv1alpha1.AdvanceOn `json:"advanceOn,omitempty"`
 }
 
 // SequentialJobSpecApplyConfiguration constructs a declarative configuration of the SequentialJobSpec type for use with
@@ -149,5 +158,13 @@ func (b *SequentialJobSpecApplyConfiguration) WithActiveDeadlineSeconds(value in
 // If called multiple times, the TTLSecondsAfterFinished field is set to the value of the last call.
 func (b *SequentialJobSpecApplyConfiguration) WithTTLSecondsAfterFinished(value int32) *SequentialJobSpecApplyConfiguration {
 	b.TTLSecondsAfterFinished = &value
+	return b
+}
+
+// WithAdvanceOn sets the AdvanceOn field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the AdvanceOn field is set to the value of the last call.
+func (b *SequentialJobSpecApplyConfiguration) WithAdvanceOn(value batchv1alpha1.AdvanceOn) *SequentialJobSpecApplyConfiguration {
+	b.AdvanceOn = &value
 	return b
 }
