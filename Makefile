@@ -184,6 +184,12 @@ bench-full: ## The same with all shapes and modes, in an hour: crashes, deletion
 bench-smoke: ## Run the smallest shape once, and check how much is asked of the API server: counts, not times.
 	@$(BENCH) -shapes 1x20 -rounds 1 -check-requests
 
+.PHONY: bench-capacity
+bench-capacity: ## Compute what is used up first with more sequences a day, from what was measured, into docs/performance/capacity.md.
+	@mkdir -p $(BIN) docs/performance
+	@go -C hack/bench run ./capacity $(addprefix -results ,$(wildcard $(CURDIR)/docs/performance/results.json)) >$(BIN)/capacity.md
+	@mv $(BIN)/capacity.md docs/performance/capacity.md
+
 .PHONY: bench-crd
 bench-crd: ## Measure what the CRD costs per status write.
 	@hack/bench/crd-cost.sh
