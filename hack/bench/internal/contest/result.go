@@ -67,15 +67,19 @@ func (r *Run) Problems() []string {
 }
 
 func (m *measurement) report(run *Run) {
-	advanceOn := ""
-	if m.contestant.name() == ControllerName { // the ideal loop goes by Jobs, always
-		advanceOn = m.bench.Options.AdvanceOn
-	}
-	history := judge.History{Stored: audit.JobsCreated(m.events, m.namespace), Seen: Seen(m.steps, advanceOn)}
+	history := judge.History{Stored: audit.JobsCreated(m.events, m.namespace), Seen: Seen(m.steps, m.advanceOn())}
 	run.Violations = history.Violations(m.shape.Names())
 	if len(run.Violations) == 0 {
 		run.Figures = m.figures()
 	}
+}
+
+// advanceOn is what ends a step. The ideal loop goes by Jobs, always.
+func (m *measurement) advanceOn() string {
+	if m.contestant.name() == ControllerName {
+		return m.bench.Options.AdvanceOn
+	}
+	return ""
 }
 
 // Seen is what an observer saw, as the judge wants it: with the end of each step that the sequences go by.
@@ -138,7 +142,7 @@ func (m *measurement) firstSteps() []time.Duration {
 	return out
 }
 
-// took is from when the first sequence was begun to when the last Job was seen Complete.
+// took is from when the first sequence was begun to when the last step was seen to end.
 func (m *measurement) took() time.Duration {
 	var first, last time.Time
 	for _, at := range m.begun {
@@ -147,8 +151,12 @@ func (m *measurement) took() time.Duration {
 		}
 	}
 	for _, step := range m.steps {
-		if step.Complete.At.After(last) {
-			last = step.Complete.At
+		ended := step.Complete.At
+		if m.advanceOn() == advanceOnPod {
+			ended = step.PodSucceeded.At
+		}
+		if ended.After(last) {
+			last = ended
 		}
 	}
 	return last.Round(0).Sub(first.Round(0))

@@ -51,7 +51,7 @@ func TestWhatIsEarlyDependsOnWhatASequenceGoesBy(t *testing.T) {
 		t.Fatalf("violations %q, figures %v; want none and some", run.Violations, run.Figures)
 	}
 	f := run.Figures
-	if f.Seconds != 8 || f.StepsPerSecond != 0.25 || f.FirstStep.P50 != 1000 || f.JobGap.P50 != -1000 || f.PodGap.P50 != 3000 {
+	if f.Seconds != 7 || f.StepsPerSecond != 2.0/7 || f.FirstStep.P50 != 1000 || f.JobGap.P50 != -1000 || f.PodGap.P50 != 3000 {
 		t.Errorf("figures %+v", f)
 	}
 	if got := f.PerStep["create jobs"]; got != 1 {
