@@ -33,6 +33,9 @@ const (
 	// inspectionsPerSecond and inspectionBurst bound the requests that only explain why steps do not get on. All SequentialJobs
 	// share them: a thousand that wait for the same node must not use up what the others need to go on.
 	inspectionsPerSecond, inspectionBurst = 10, 50
+	// busyInspectionsPerSecond is how many of them there are while more than busyQueue SequentialJobs wait for a worker. A step of a large
+	// burst waits for its pod for a while, and to find out why makes the API server go through all pods and events of the namespace.
+	busyInspectionsPerSecond, busyQueue = 1, 20
 
 	queueName      = "sequentialjob"
 	eventQueueName = "sequentialjob-events"
@@ -50,10 +53,12 @@ type Controller struct {
 	queue       workqueue.TypedRateLimitingInterface[cache.ObjectName]
 	memory      memory
 	inspections flowcontrol.PassiveRateLimiter
-	completions completions
-	events      *eventSender
-	recorder    recorder // events, but for tests
-	now         func() time.Time
+	// busyInspections is the same while there is a lot to do.
+	busyInspections flowcontrol.PassiveRateLimiter
+	completions     completions
+	events          *eventSender
+	recorder        recorder // events, but for tests
+	now             func() time.Time
 }
 
 // New returns a Controller that reads from the given informers, which may have been started already.
@@ -61,15 +66,16 @@ func New(clients Clients, informers *Informers) *Controller {
 	registerMetrics()
 	events := newEventSender(clients.Events.Events(metav1.NamespaceAll))
 	return &Controller{
-		kube:        clients.Kube,
-		kubeJSON:    clients.KubeJSON,
-		client:      clients.SequentialJobs,
-		informers:   informers,
-		queue:       newQueue(),
-		inspections: flowcontrol.NewTokenBucketPassiveRateLimiter(inspectionsPerSecond, inspectionBurst),
-		events:      events,
-		recorder:    events,
-		now:         time.Now,
+		kube:            clients.Kube,
+		kubeJSON:        clients.KubeJSON,
+		client:          clients.SequentialJobs,
+		informers:       informers,
+		queue:           newQueue(),
+		inspections:     flowcontrol.NewTokenBucketPassiveRateLimiter(inspectionsPerSecond, inspectionBurst),
+		busyInspections: flowcontrol.NewTokenBucketPassiveRateLimiter(busyInspectionsPerSecond, busyInspectionsPerSecond),
+		events:          events,
+		recorder:        events,
+		now:             time.Now,
 	}
 }
 

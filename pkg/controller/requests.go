@@ -25,7 +25,7 @@ var (
 
 // send sends one request and returns the answer.
 func (c *Controller) send(ctx context.Context, sj *v1alpha1.SequentialJob, a sequence.Action) (sequence.Answer, error) {
-	if a.Optional && !c.inspections.TryAccept() {
+	if a.Optional && !c.mayInspect() {
 		return sequence.Answer{}, errPutOff
 	}
 	switch a.Request {
@@ -59,6 +59,14 @@ func (c *Controller) send(ctx context.Context, sj *v1alpha1.SequentialJob, a seq
 	default: // the end of a turn, too, is not to be sent
 		return sequence.Answer{}, fmt.Errorf("%w: %q", errUnknownRequest, a.Request)
 	}
+}
+
+// mayInspect says whether a request may be sent that only explains why a step does not get on.
+func (c *Controller) mayInspect() bool {
+	if c.queue.Len() > busyQueue {
+		return c.busyInspections.TryAccept()
+	}
+	return c.inspections.TryAccept()
 }
 
 func aboutSequentialJob(sj *v1alpha1.SequentialJob, err error) (sequence.Answer, error) {

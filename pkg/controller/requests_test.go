@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	kubefake "k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
+	"k8s.io/client-go/tools/cache"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 	"github.com/example/sequential-job-operator/pkg/sequence"
@@ -181,7 +182,7 @@ func TestAnswersCarryWhatWasAnswered(t *testing.T) {
 	}
 }
 
-// The bucket holds 50 and gets ten a second.
+// The bucket holds 50 and gets ten a second; but one, and one a second, while there is much else to do.
 func TestWhatOnlyExplainsIsPutOffWhenThereIsMuchOfIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sj, job := sequenceAt(0, "extract")
@@ -210,6 +211,13 @@ func TestWhatOnlyExplainsIsPutOffWhenThereIsMuchOfIt(t *testing.T) {
 		<-time.After(time.Second)
 		if n := sent(); n != inspectionsPerSecond {
 			t.Errorf("%d were sent after a second", n)
+		}
+		for n := range busyQueue + 1 {
+			w.c.queue.Add(cache.NewObjectName(namespace, fmt.Sprintf("waiting-%d", n)))
+		}
+		<-time.After(time.Minute)
+		if n := sent(); n != busyInspectionsPerSecond {
+			t.Errorf("%d were sent while many wait for a worker", n)
 		}
 	})
 }
