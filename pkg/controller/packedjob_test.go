@@ -1,12 +1,14 @@
 package controller
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/cache"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
@@ -62,9 +64,13 @@ func TestAPackedJobIsTheOutlineOfTheJob(t *testing.T) {
 }
 
 func completeJob() *batchv1.Job {
-	sj := newSequence("extract", "load")
-	job := sequence.NewJob(sj, 0, 0)
-	job.UID, job.ResourceVersion, job.CreationTimestamp = "uid-etl-0", "7", metav1.Unix(1000, 0)
+	return completeJobOf(newSequence("extract", "load"), 0)
+}
+
+func completeJobOf(sj *v1alpha1.SequentialJob, index int) *batchv1.Job {
+	job := sequence.NewJob(sj, index, 0)
+	job.UID = types.UID(fmt.Sprintf("%s-%d-4567-89ab-000000000000", sj.UID[:min(8, len(sj.UID))], index))
+	job.ResourceVersion, job.CreationTimestamp = fmt.Sprint(100_000+index), metav1.Unix(1000, 0)
 	job.Status = batchv1.JobStatus{
 		Succeeded: 1, StartTime: new(metav1.Unix(1001, 0)), CompletionTime: new(metav1.Unix(1002, 0)),
 		Conditions: []batchv1.JobCondition{

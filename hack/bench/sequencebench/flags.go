@@ -63,6 +63,17 @@ func parseFlags() *options {
 	return o
 }
 
+// chosenFlags are the flags that somebody chose. The rest is set by sequences.sh, and says nothing to another machine.
+func chosenFlags() []string {
+	var out []string
+	flag.Visit(func(f *flag.Flag) {
+		if !strings.Contains(f.Usage, "set by sequences.sh") {
+			out = append(out, fmt.Sprintf("-%s=%s", f.Name, f.Value))
+		}
+	})
+	return out
+}
+
 // listFlag is words separated by spaces. The first time that it is set, it forgets what it was by default.
 type listFlag []string
 

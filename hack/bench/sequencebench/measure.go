@@ -32,7 +32,7 @@ func measure(ctx context.Context, o *options) (*report.Results, error) {
 		return nil, err
 	}
 	r := &report.Results{
-		Started: time.Now().UTC(), Machine: proc.ThisMachine(), Flags: os.Args[1:],
+		Started: time.Now().UTC(), Machine: proc.ThisMachine(), Flags: chosenFlags(),
 		Versions: map[string]string{"Kubernetes": version, "Go": runtime.Version()},
 	}
 	r.Commit = git(ctx, o.source, "rev-parse", "--short", "HEAD")
