@@ -57,7 +57,7 @@ count() {
 
 unit() {
   local module
-  go_test unit . ./...
+  go_test unit . -timeout 30m ./... # the model alone takes minutes under the race detector
   for module in "${modules[@]}"; do
     go_test unit "$module" ./...
   done
