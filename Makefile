@@ -169,7 +169,7 @@ test-e2e: ## Run the tests that need a real node and the deployed image.
 
 # A cluster of its own, whatever CLUSTER_NAME says: it is not like the one of "make cluster-up".
 BENCH = CLUSTER_NAME=bench hack/bench/sequences.sh $(if $(DOCS),-docs $(abspath $(DOCS)))
-BENCH_SHORT := -modes "throughput memory" -shapes 1x20,50x5,200x5 -rounds 2 -memory 1000
+BENCH_SHORT := -modes "throughput memory" -shapes 1x20,50x5,200x5 -rounds 1 -memory 1000
 BENCH_FULL := -modes "throughput recovery deletion memory" -shapes 1x20,50x5,200x5,2000x3,50x5@15s,200x5@15s -rounds 3
 
 .PHONY: bench
