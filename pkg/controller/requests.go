@@ -83,7 +83,8 @@ func (c *Controller) storeStatus(ctx context.Context, sj *v1alpha1.SequentialJob
 		ObjectMeta: metav1.ObjectMeta{Namespace: sj.Namespace, Name: sj.Name, UID: sj.UID, ResourceVersion: sj.ResourceVersion},
 		Status:     *a.Status,
 	}
-	return aboutSequentialJob(c.client.BatchV1alpha1().SequentialJobs(sj.Namespace).UpdateStatus(ctx, update, metav1.UpdateOptions{}))
+	return aboutSequentialJob(c.client.BatchV1alpha1().SequentialJobs(sj.Namespace).UpdateStatus(ctx, update,
+		metav1.UpdateOptions{FieldManager: v1alpha1.ControllerName}))
 }
 
 func (c *Controller) patchFinalizers(ctx context.Context, sj *v1alpha1.SequentialJob, finalizers []string) (sequence.Answer, error) {

@@ -86,7 +86,7 @@ func TestEachActionIsOneRequest(t *testing.T) {
 		{"read SequentialJob", sj, sequence.Action{Request: sequence.ReadSequentialJob}, `get sequentialjobs default/etl {}`},
 		{"read Job", sj, sequence.Action{Request: sequence.ReadJob, Name: "etl-1"}, `get jobs default/etl-1 {}`},
 		{"store status", sj, sequence.Action{Request: sequence.StoreStatus, Status: &stored.Status},
-			"update sequentialjobs/status default/ {}\n" +
+			"update sequentialjobs/status default/ " + byUs + "\n" +
 				`{"metadata":{"name":"etl","namespace":"default","uid":"uid-etl","resourceVersion":"42"},"status":{"phase":"Running"}}`},
 		{"add finalizer", sj, sequence.Action{Request: sequence.AddFinalizer}, "patch sequentialjobs default/etl " + byUs + "\n" +
 			`application/merge-patch+json {"metadata":{"finalizers":["example.com/other","batch.example.com/cleanup"],"resourceVersion":"42","uid":"uid-etl"}}`},

@@ -16,7 +16,7 @@ import (
 // Complete. That is right only if no other pod of that Job exists or can appear. Whatever leaves a doubt waits for the Job's own word.
 
 // hasPodSucceeded says whether the running step is complete because its pod has succeeded. What the watch has shown is only a reason to
-// look: the SequentialJob and then the pods are read live, and the next step's Job is created in the same turn.
+// look: the SequentialJob and then the pods are read live, and what follows is decided in the same turn.
 func (d *decider) hasPodSucceeded(job *batchv1.Job) bool {
 	step := d.runningStep()
 	switch {
