@@ -31,7 +31,9 @@ type rawServer struct {
 	version  int
 	objects  map[string]string // by name, with %d for the resourceVersion
 	versions map[string]int
-	watches  map[chan watchEvent]struct{}
+	// deletions are by the version that they made, for a watch that begins after them.
+	deletions map[int]watchEvent
+	watches   map[chan watchEvent]struct{}
 }
 
 type watchEvent struct {
@@ -50,7 +52,7 @@ func newRawServer(t *testing.T, watchList bool, pageSize int) (*rawServer, versi
 	t.Helper()
 	s := &rawServer{
 		t: t, watchList: watchList, pageSize: pageSize, version: 10,
-		objects: map[string]string{}, versions: map[string]int{}, watches: map[chan watchEvent]struct{}{},
+		objects: map[string]string{}, versions: map[string]int{}, deletions: map[int]watchEvent{}, watches: map[chan watchEvent]struct{}{},
 	}
 	mux := http.NewServeMux()
 	// With a prefix, as behind a proxy.
@@ -80,6 +82,7 @@ func (s *rawServer) remove(name string) {
 	s.versions[name] = s.version
 	event := watchEvent{watch.Deleted, s.object(name)}
 	delete(s.objects, name)
+	s.deletions[s.version] = event
 	s.tell(event)
 }
 
@@ -151,6 +154,11 @@ func (s *rawServer) serveWatch(w http.ResponseWriter, r *http.Request, initial b
 	for _, name := range s.names() {
 		if initial || s.versions[name] > since {
 			first = append(first, watchEvent{watch.Added, s.object(name)})
+		}
+	}
+	for version := since + 1; version <= s.version && !initial; version++ {
+		if deletion, ok := s.deletions[version]; ok {
+			first = append(first, deletion)
 		}
 	}
 	if initial {

@@ -200,6 +200,17 @@ func (w *walk) deleteRecorded(job *batchv1.Job) {
 		return
 	}
 	w.excused = true
+	if len(w.stops) > 1 {
+		// One of them may be about to create the very Job that the other one has created (docs/guarantees.md, nameFree).
+		for _, stop := range w.stops {
+			stop()
+		}
+		defer func() {
+			for i := range w.stops {
+				w.start(i)
+			}
+		}()
+	}
 	w.c.T.Logf("%s is deleted", job.Name)
 	err := w.c.Kube.BatchV1().Jobs(w.c.Namespace).Delete(w.c.T.Context(), job.Name, metav1.DeleteOptions{
 		PropagationPolicy: ptr.To(metav1.DeletePropagationBackground), Preconditions: &metav1.Preconditions{UID: &job.UID},
