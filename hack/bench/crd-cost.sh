@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Measures what the CRD costs the API server for each status write, beside the same CRD without CEL rules and beside no
-# schema at all, and prints the table of docs/crd-cost.md. Usage: hack/bench/crd-cost.sh [-rounds N] [-writes N]
+# schema at all, and prints the table of docs/crd-cost.md. Usage: hack/bench/crd-cost.sh [-rounds N] [-writes N] [-before FILE]
+# -before names another version of the CRD (an absolute path), which is measured beside it.
 # It starts an etcd and a kube-apiserver of its own on loopback, because it counts the CPU time of that process: nothing
 # else may use it. Takes some 5 minutes once bin/cluster is built; the fewer others use the machine, the truer the figures.
 set -euo pipefail

@@ -24,6 +24,8 @@ const (
 	// rfc3339 is what Go's time takes and writes again in UTC: with an offset, the first and last years would become ones of
 	// other than four digits. That the day exists is checked by the format.
 	rfc3339 = `^([0-9]{4}` + monthToSeconds + `Z|[1-8][0-9]{3}` + monthToSeconds + `[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
+	// rfc3339NotZero has no year before 1000.
+	rfc3339NotZero = `^([1-9][0-9]{3}` + monthToSeconds + `Z|[1-8][0-9]{3}` + monthToSeconds + `[+-]([01][0-9]|2[0-3]):[0-5][0-9])$`
 
 	monthToSeconds = `-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?`
 )
@@ -62,9 +64,11 @@ func bound(n node) error {
 		limit(n.schema, math.MinInt32, math.MaxInt32)
 		return require(n, n.schema.XIntOrString, "an integer or a string")
 	case reflect.TypeFor[metav1.Time]():
-		n.schema.Pattern = rfc3339
-		// Go writes null for the time 0001-01-01T00:00:00Z.
-		n.schema.Nullable = true
+		// Go writes null for the time 0001-01-01T00:00:00Z, or leaves it out.
+		n.schema.Pattern, n.schema.Nullable = rfc3339, true
+		if n.vanishes {
+			n.schema.Pattern, n.schema.Nullable = rfc3339NotZero, false
+		}
 		// API servers take a list for a string of any format; so none is short and long enough.
 		n.schema.MinItems, n.schema.MaxItems = ptr(1), ptr(0)
 		return require(n, n.schema.Type == "string" && n.schema.Format == "date-time", "a string of the format date-time")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -10,34 +11,31 @@ import (
 )
 
 // embedded are the fields of Kubernetes' own types that Convert changes, beside some that it must not.
-var embedded = []string{
-	"spec.containers[].name",
-	"spec.containers[].image",
-	"spec.containers[].restartPolicy",
-	"spec.containers[].resources.limits",
-	"spec.containers[].resources.requests",
-	"spec.containers[].env[].name",
-	"spec.containers[].ports[].protocol",
-	"spec.containers[].volumeMounts[].name",
-	"spec.containers[].volumeDevices[].name",
-	"spec.template.metadata",
-	"spec.template.spec.containers[].name",
-	"spec.template.spec.ephemeralContainers[].name",
-	"spec.template.spec.initContainers[].name",
-	"spec.template.spec.initContainers[].image",
-	"spec.template.spec.initContainers[].resources.limits",
-	"spec.template.spec.initContainers[].resources.requests",
-	"spec.template.spec.initContainers[].volumeMounts[].name",
-	"spec.template.spec.initContainers[].volumeDevices[].name",
-	"spec.template.spec.restartPolicy",
-	"spec.template.spec.volumes[].name",
-	"spec.template.spec.volumes[].ephemeral.volumeClaimTemplate.metadata",
-	"spec.podFailurePolicy.rules[].action",
-	"spec.podFailurePolicy.rules[].onExitCodes.containerName",
-	"spec.podFailurePolicy.rules[].onExitCodes.operator",
-	"spec.podFailurePolicy.rules[].onExitCodes.values",
-	"spec.podFailurePolicy.rules[].onPodConditions[].status",
-	"status.conditions[].type",
+var embedded = slices.Concat(
+	below("spec.containers[].", stepFields, []string{"readinessProbe", "startupProbe", "lifecycle.preStop"}),
+	below("spec.finally[].", stepFields),
+	below("spec.template.", templateFields),
+	below("spec.stepOverrides[].template.", templateFields, []string{"spec.resources.limits", "spec.resources.requests"}),
+	below("spec.podFailurePolicy.rules[].", []string{
+		"action", "onExitCodes.containerName", "onExitCodes.operator", "onExitCodes.values", "onPodConditions[].status",
+	}),
+	[]string{"status.conditions[].type"},
+)
+
+var (
+	containerFields = []string{"name", "image", "resources.limits", "resources.requests", "volumeMounts[].name", "volumeDevices[].name"}
+	stepFields      = append([]string{"restartPolicy", "env[].name", "ports[].protocol"}, containerFields...)
+	templateFields  = slices.Concat(below("spec.initContainers[].", containerFields), []string{
+		"metadata", "spec.containers[].name", "spec.ephemeralContainers[].name", "spec.restartPolicy", "spec.volumes[].name",
+		"spec.volumes[].ephemeral.volumeClaimTemplate.metadata",
+	})
+)
+
+func below(path string, fields ...[]string) (out []string) {
+	for _, field := range slices.Concat(fields...) {
+		out = append(out, path+field)
+	}
+	return out
 }
 
 // input is what controller-gen writes, reduced to the given fields. Every field has a description and a default, every
@@ -49,8 +47,10 @@ func input(t *testing.T, fields []string) []byte {
 	for _, field := range fields {
 		put(root, strings.ReplaceAll(field, "[]", ".[]"))
 	}
-	if !edit(root, []string{"spec", "template", "spec"}, func(s *schema) { s.Required = []string{"containers"} }) {
-		t.Fatal("the fields lack spec.template.spec")
+	for _, spec := range [][]string{{"spec", "template", "spec"}, {"spec", "stepOverrides", "[]", "template", "spec"}} {
+		if !edit(root, spec, func(s *schema) { s.Required = []string{"containers"} }) {
+			t.Fatalf("the fields lack %s", spec)
+		}
 	}
 	crd := apiextensionsv1.CustomResourceDefinition{Spec: apiextensionsv1.CustomResourceDefinitionSpec{
 		Versions: []apiextensionsv1.CustomResourceDefinitionVersion{{
@@ -93,9 +93,9 @@ func put(s *schema, path string) {
 }
 
 func field(name string) *schema {
-	out := &schema{Type: "string", Description: "about " + name, Default: &apiextensionsv1.JSON{Raw: []byte(`"x"`)}}
+	out := &schema{Type: "string", Description: "About " + name + ". At length.", Default: &apiextensionsv1.JSON{Raw: []byte(`"x"`)}}
 	switch name {
-	case "metadata":
+	case "metadata", "readinessProbe", "startupProbe", "preStop":
 		out.Type = "object"
 	case "limits", "requests":
 		out.Type = "object"
@@ -130,11 +130,11 @@ func (e *editor) get(t *testing.T, path string) (got schema) {
 }
 
 func TestFailsIfAFieldHasGone(t *testing.T) {
-	untouched := []string{"spec.containers[].env[].name", "spec.containers[].ports[].protocol", "status.conditions[].type",
+	untouched := regexp.MustCompile(`env\[]|ports\[]|^status|` +
 		// These lists are replaced as they are, whatever their items are.
-		"spec.template.spec.containers[].name", "spec.template.spec.ephemeralContainers[].name"}
+		`template.spec.(c|ephemeralC)ontainers\[]`)
 	for i, gone := range embedded {
-		if slices.Contains(untouched, gone) {
+		if untouched.MatchString(gone) {
 			continue
 		}
 		t.Run(gone, func(t *testing.T) {
@@ -147,9 +147,11 @@ func TestFailsIfAFieldHasGone(t *testing.T) {
 }
 
 func TestFailsIfTemplateContainersAreNoLongerRequired(t *testing.T) {
-	raw := strings.Replace(string(input(t, embedded)), "- containers\n", "- volumes\n", 1)
-	if _, err := Convert([]byte(raw)); err == nil || !strings.Contains(err.Error(), "spec.template.spec: required: containers") {
-		t.Errorf("got %v", err)
+	raw := strings.ReplaceAll(string(input(t, embedded)), "- containers\n", "- volumes\n")
+	for _, spec := range []string{"spec.template.spec", "spec.stepOverrides[].template.spec"} {
+		if _, err := Convert([]byte(raw)); err == nil || !strings.Contains(err.Error(), spec+": required: containers") {
+			t.Errorf("got %v", err)
+		}
 	}
 }
 
@@ -166,27 +168,38 @@ func TestFailsIfTheGoTypesCannotHoldAField(t *testing.T) {
 }
 
 func TestFailsIfTooLargeForApply(t *testing.T) {
-	raw := strings.Replace(string(input(t, embedded)), "about image", strings.Repeat("a", maxBytes), 1)
+	raw := strings.Replace(string(input(t, embedded)), "About image", strings.Repeat("a", maxBytes), 1)
 	if _, err := Convert([]byte(raw)); err == nil || !strings.Contains(err.Error(), "kubectl apply") {
 		t.Errorf("got %v", err)
 	}
 }
 
+// A list is atomic if nothing is said of it.
 func TestListsWithinContainersAreAtomic(t *testing.T) {
 	e := convert(t)
 	for path, want := range map[string]string{
-		"spec.containers":                                  "atomic",
-		"spec.containers[].env":                            "atomic",
-		"spec.containers[].ports":                          "atomic",
-		"spec.containers[].volumeMounts":                   "atomic",
-		"spec.template.spec.initContainers[].volumeMounts": "atomic",
+		"spec.containers":                                  "",
+		"spec.containers[].env":                            "",
+		"spec.containers[].ports":                          "",
+		"spec.containers[].volumeMounts":                   "",
+		"spec.finally":                                     "",
+		"spec.finally[].env":                               "",
+		"spec.template.spec.initContainers[].volumeMounts": "",
 		"spec.template.spec.initContainers":                "map",
 		"spec.template.spec.volumes":                       "map",
-		"status.conditions":                                "map",
+		"spec.stepOverrides[].template.spec.initContainers[].volumeMounts": "",
+		"spec.stepOverrides[].template.spec.initContainers":                "map",
+		"spec.stepOverrides[].template.spec.volumes":                       "map",
+		"spec.stepOverrides": "map",
+		"status.conditions":  "map",
 	} {
 		got := e.get(t, path)
-		if *got.XListType != want {
-			t.Errorf("%s: list type %s, want %s", path, *got.XListType, want)
+		kind := ""
+		if got.XListType != nil {
+			kind = *got.XListType
+		}
+		if kind != want {
+			t.Errorf("%s: list type %q, want %q", path, kind, want)
 		}
 		if (want == "map") != (len(got.XListMapKeys) > 0) {
 			t.Errorf("%s: list type %s with keys %v", path, want, got.XListMapKeys)
@@ -206,12 +219,21 @@ func TestEmbeddedTypesHaveNoDefaults(t *testing.T) {
 func TestDescriptions(t *testing.T) {
 	e := convert(t)
 	for path, want := range map[string]string{
-		"spec.containers[].env[].name":             "about name",
-		"spec.containers[].volumeMounts":           "about volumeMounts",
-		"spec.template.spec.volumes":               "about volumes",
-		"spec.template.spec.volumes[].name":        "",
-		"spec.template.spec.initContainers[].name": "",
-		"status.conditions[].type":                 "about type",
+		"spec.containers[].env":                      "About env. At length.",
+		"spec.containers[].env[].name":               "About name.",
+		"spec.containers[].lifecycle.preStop":        "About preStop.",
+		"spec.containers[].name":                     "Name of the step: a DNS label, unique in the sequence.",
+		"spec.finally[]":                             "As in spec.containers.",
+		"spec.finally[].env":                         "",
+		"spec.finally[].name":                        "",
+		"spec.template.spec.volumes":                 "About volumes.",
+		"spec.template.spec.volumes[].name":          "",
+		"spec.template.spec.initContainers[].name":   "",
+		"spec.stepOverrides[].template":              "About template. At length.",
+		"spec.stepOverrides[].template.spec":         "As in spec.template.spec; merged over it.",
+		"spec.stepOverrides[].template.metadata":     "As in spec.template.metadata; merged over it.",
+		"spec.stepOverrides[].template.spec.volumes": "",
+		"status.conditions[].type":                   "About type. At length.",
 	} {
 		if got := e.get(t, path).Description; got != want {
 			t.Errorf("%s: description %q, want %q", path, got, want)
@@ -221,21 +243,37 @@ func TestDescriptions(t *testing.T) {
 
 func TestTemplateContainersAreRefusedWithTheRemedy(t *testing.T) {
 	e := convert(t)
-	got := e.get(t, "spec.template.spec.containers")
-	if !got.Nullable || len(got.XValidations) != 1 || !strings.Contains(got.XValidations[0].Message, "spec.template.spec.initContainers") {
-		t.Errorf("got %+v", got)
+	for _, template := range templates {
+		got := e.get(t, template+".spec.containers")
+		if !got.Nullable || len(got.XValidations) != 1 || !strings.Contains(got.XValidations[0].Message, "template.spec.initContainers") {
+			t.Errorf("%s: got %+v", template, got)
+		}
+		if items := got.Items.Schema; len(items.Properties) > 0 || !*items.XPreserveUnknownFields {
+			t.Errorf("%s: the items must be left open, so that the message about the list is seen: %+v", template, items)
+		}
+		if required := e.get(t, template+".spec").Required; len(required) > 0 {
+			t.Errorf("%s: required: %v", template, required)
+		}
 	}
-	if items := got.Items.Schema; len(items.Properties) > 0 || !*items.XPreserveUnknownFields {
-		t.Errorf("the items must be left open, so that the message about the list is seen: %+v", items)
-	}
-	if required := e.get(t, "spec.template.spec").Required; len(required) > 0 {
-		t.Errorf("required: %v", required)
+}
+
+// What an override has is merged by name over what has the rest.
+func TestAnOverrideNeedsNamesOnly(t *testing.T) {
+	e := convert(t)
+	for path, want := range map[string][]string{
+		"spec.template.spec.initContainers[]":                 {"name", "image"},
+		"spec.finally[]":                                      {"name", "image"},
+		"spec.stepOverrides[].template.spec.initContainers[]": {"name"},
+	} {
+		if got := e.get(t, path).Required; !slices.Equal(got, want) {
+			t.Errorf("%s: required: %v, want %v", path, got, want)
+		}
 	}
 }
 
 // A rule that loops must not be evaluated on the controller's status writes.
 func TestRootRulesAreGuarded(t *testing.T) {
-	for _, rule := range append(rootRules(), transitionRules("true")...) {
+	for _, rule := range readInstalled(t).schema.XValidations {
 		loops := strings.Contains(rule.Rule, ".all(") || strings.Contains(rule.Rule, ".map(")
 		guarded := strings.HasPrefix(rule.Rule, unlessStatusChanges) || strings.HasPrefix(rule.Rule, unlessStatusChangesToo)
 		if loops && !guarded {

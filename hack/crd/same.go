@@ -36,12 +36,14 @@ const (
 type scope struct {
 	// a and b are the paths of the two, `self.spec.containers[i]` or that of an item of a list below it.
 	a, b string
-	// values are those of a struct c that can be compared as they are, by the field that they are or are in.
+	// values are the paths of those that can be compared as they are, by the field of the struct that they are in.
 	values map[string][]string
 	// conditions are about the rest.
 	conditions []string
 	// inList is true for the items of a list, which are compared within two loops already.
 	inList bool
+	// rough is true if less can be compared: of lists of objects, only how many there are, and of tolerations all of the first 20.
+	rough bool
 }
 
 // sameContainer returns the conditions that the containers at the paths a and b mean the same: in their environment, and in
@@ -54,36 +56,51 @@ func sameContainer(a, b string, s *schema) (env, others string, err error) {
 		one.Properties[name] = property
 		delete(rest.Properties, name)
 	}
-	if env, err = sameMeaning(a, b, &one, t, false); err != nil {
+	if env, err = (&scope{a: a, b: b}).sameMeaning(&one, t); err != nil {
 		return "", "", err
 	}
-	others, err = sameMeaning(a, b, &rest, t, false)
+	others, err = (&scope{a: a, b: b}).sameMeaning(&rest, t)
 	// What is written as it was means the same; to find out what else does takes longer.
 	return env, `(` + a + ` == ` + b + ` || ` + others + `)`, err
 }
 
 // sameMeaning returns the condition that the structs at the paths a and b mean the same.
-func sameMeaning(a, b string, s *schema, t reflect.Type, inList bool) (string, error) {
-	both := &scope{a: a, b: b, inList: inList, values: map[string][]string{}}
+func (both *scope) sameMeaning(s *schema, t reflect.Type) (string, error) {
+	both.values = map[string][]string{}
 	if err := both.addFields(s, t, ""); err != nil {
 		return "", err
 	}
 	// A list of one gives a path a short name: to follow the whole path takes the API server far longer.
-	return `[` + a + `].all(c, [` + b + `].all(d, ` + strings.Join(append(both.sameValues(), both.conditions...), " && ") + `))`, nil
+	return `[` + both.a + `].all(c, [` + both.b + `].all(d, ` + strings.Join(append(both.sameValues(), both.conditions...), " && ") + `))`, nil
 }
 
 // sameValues compares the single values of the structs c and d. What is within a field that is written as it was, most often
-// not at all, is not looked at.
+// not at all, is not looked at. The text for the values is there once: it makes lists of both, to be compared. The items of a list, of
+// which there are many, are compared without.
+//
+// Each path starts at the struct: from an optional value, or from one whose type is not known, Kubernetes 1.34 does not take null for
+// absent.
 func (both *scope) sameValues() (all []string) {
 	for _, field := range sortedKeys(both.values) {
-		values := strings.Join(both.values[field], ", ")
-		condition := `[` + values + `] == [` + strings.ReplaceAll(values, "dyn(c.", "dyn(d.") + `]`
+		condition := `[[c, d].map(v, ` + both.valuesOf("v", field) + `)].all(w, [w[0]] == [w[1]])`
+		if both.inList {
+			condition = both.valuesOf("c", field) + ` == ` + both.valuesOf("d", field)
+		}
 		if field != "" {
 			condition = `([c` + field + `] == [d` + field + `] || ` + condition + `)`
 		}
 		all = append(all, condition)
 	}
 	return all
+}
+
+// valuesOf returns a list of the values of a struct. The items of a list have to be of one type, hence dyn.
+func (both *scope) valuesOf(name, field string) string {
+	var values []string
+	for _, path := range both.values[field] {
+		values = append(values, "dyn("+name+path+")")
+	}
+	return "[" + strings.Join(values, ", ") + "]"
 }
 
 // addFields adds those of a struct at a path such as `.?securityContext`.
@@ -122,10 +139,14 @@ func (both *scope) addField(s *schema, t reflect.Type, path string) error {
 		return both.addFields(s, t, path)
 	case t.Kind() == reflect.Slice && isPlain(s.Items.Schema, t.Elem()):
 		both.addValue(path, "[]")
+	case t.Kind() == reflect.Slice && both.rough && !strings.HasSuffix(path, ".?tolerations"):
+		both.addValue(path, "[]).size(")
 	case t.Kind() == reflect.Slice && !both.inList:
 		return both.addList(s, t.Elem(), path)
 	case t.Kind() == reflect.Map && t.Elem() == reflect.TypeFor[resource.Quantity]() && !both.inList:
 		both.addQuantities(path)
+	case t.Kind() == reflect.Map && t.Elem().Kind() == reflect.String:
+		both.addValue(path, "{}")
 	case zeros[t.Kind()] != "":
 		both.addValue(path, zeros[t.Kind()])
 	default:
@@ -151,16 +172,14 @@ func isPlain(s *schema, t reflect.Type) bool {
 
 // addValue adds what can be compared as it is, given what stands for it where it is absent.
 func (both *scope) addValue(path, zero string) {
-	value := "c" + path
-	if zero != "" {
-		value += ".orValue(" + zero + ")"
-	}
-	// The items of a list have to be of one type.
 	field := ""
 	if steps := strings.SplitAfterN(path, ".?", 3); len(steps) == 3 {
 		field = ".?" + strings.TrimSuffix(steps[1], ".?")
 	}
-	both.values[field] = append(both.values[field], "dyn("+value+")")
+	if zero != "" {
+		path += ".orValue(" + zero + ")"
+	}
+	both.values[field] = append(both.values[field], path)
 }
 
 func (both *scope) addQuantity(path string) {
@@ -191,6 +210,9 @@ func orNull(path string) string {
 
 func (both *scope) addList(s *schema, item reflect.Type, path string) error {
 	most := int64(maxCompared)
+	if both.rough {
+		most = stride
+	}
 	if path == ".?env" {
 		most = maxComparedEnv
 	}
@@ -198,7 +220,8 @@ func (both *scope) addList(s *schema, item reflect.Type, path string) error {
 		most = min(*s.MaxItems, maxComparedEnv)
 	}
 	plain := strings.ReplaceAll(path, "?", "")
-	condition, err := sameMeaning(both.a+plain+"[m+n]", both.b+plain+"[m+n]", s.Items.Schema, item, true)
+	items := &scope{a: both.a + plain + "[m+n]", b: both.b + plain + "[m+n]", inList: true}
+	condition, err := items.sameMeaning(s.Items.Schema, item)
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,16 +30,17 @@ func main() {
 	kubeconfig := flag.String("kubeconfig", "", "the API server to measure; it must serve nobody else")
 	pid := flag.Int("pid", 0, "its process ID")
 	crdFile := flag.String("crd", "", "the file of the CRD")
+	beforeFile := flag.String("before", "", "the file of another version of it, to be measured beside it")
 	rounds := flag.Int("rounds", 15, "how often each measurement is repeated; the mean counts")
 	writes := flag.Int("writes", 30, "status writes of a 100-step object in each round; smaller objects get more")
 	flag.Parse()
-	if err := run(*kubeconfig, *pid, *crdFile, *rounds, *writes); err != nil {
+	if err := run(*kubeconfig, *pid, []string{*crdFile, *beforeFile}, *rounds, *writes); err != nil {
 		fmt.Fprintln(os.Stderr, "crdcost:", err)
 		os.Exit(1)
 	}
 }
 
-func run(kubeconfig string, pid int, crdFile string, rounds, writes int) error {
+func run(kubeconfig string, pid int, crdFiles []string, rounds, writes int) error {
 	config, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
 	if err != nil {
 		return err
@@ -50,7 +52,7 @@ func run(kubeconfig string, pid int, crdFile string, rounds, writes int) error {
 	}
 	ctx := context.Background()
 	b := &bench{client: client, pid: pid, writes: writes}
-	variants, err := variantsOf(crdFile)
+	variants, err := variantsOf(crdFiles[0], crdFiles[1])
 	if err != nil {
 		return err
 	}
@@ -73,13 +75,16 @@ func run(kubeconfig string, pid int, crdFile string, rounds, writes int) error {
 // samples are milliseconds by variant and number of steps, one for each round.
 type samples map[string]map[int][]float64
 
-// measureAll takes the variants in turn within each round, so that a disturbance hits all of them alike.
+// measureAll takes the variants in turn within each round, so that a disturbance hits all of them alike, and the other way round in
+// every second one: the first of a round was dearer than the last by a tenth, whichever it was.
 func (b *bench) measureAll(ctx context.Context, variants []variant, rounds int) (samples, error) {
 	out := samples{}
 	for _, v := range variants {
 		out[v.name] = map[int][]float64{}
 	}
+	variants = slices.Clone(variants)
 	for round := range rounds {
+		slices.Reverse(variants)
 		for _, steps := range stepCounts {
 			for _, v := range variants {
 				ms, err := b.measure(ctx, v, steps)

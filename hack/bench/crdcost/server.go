@@ -70,16 +70,12 @@ func (v variant) resource() schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: group, Version: "v1alpha1", Resource: "sequentialjobs"}
 }
 
-func variantsOf(file string) ([]variant, error) {
-	raw, err := os.ReadFile(file)
+// variantsOf returns those of the CRD in a file, and another version of it if there is a file of one.
+func variantsOf(file, before string) ([]variant, error) {
+	ours, err := readCRD(file)
 	if err != nil {
 		return nil, err
 	}
-	var object map[string]any
-	if err := yaml.Unmarshal(raw, &object); err != nil {
-		return nil, err
-	}
-	ours := &unstructured.Unstructured{Object: object}
 	withoutCEL := underGroup(ours, "no-cel.example.com")
 	removeKey(withoutCEL.Object, "x-kubernetes-validations")
 	withoutSchema := underGroup(ours, "no-schema.example.com")
@@ -88,11 +84,28 @@ func variantsOf(file string) ([]variant, error) {
 			"openAPIV3Schema": map[string]any{"type": "object", "x-kubernetes-preserve-unknown-fields": true},
 		}
 	}
-	return []variant{
+	out := []variant{
 		{name: "ours", crd: ours},
 		{name: "the same without CEL", crd: withoutCEL},
 		{name: "no schema", crd: withoutSchema},
-	}, nil
+	}
+	if before != "" {
+		old, err := readCRD(before)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, variant{name: "the version before", crd: underGroup(old, "before.example.com")})
+	}
+	return out, nil
+}
+
+func readCRD(file string) (*unstructured.Unstructured, error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	out := &unstructured.Unstructured{}
+	return out, yaml.Unmarshal(raw, &out.Object)
 }
 
 func underGroup(crd *unstructured.Unstructured, group string) *unstructured.Unstructured {

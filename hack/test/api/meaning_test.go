@@ -96,12 +96,19 @@ func TestIntegrationGoClientUpdatesALongSequence(t *testing.T) {
 }
 
 func phases() map[string]any {
+	withFinally := func(status any, phase, state string) any {
+		out := status.(map[string]any)
+		out["result"] = map[string]any{"type": phase, "time": "2026-01-01T00:00:00Z"}
+		out["finally"] = []any{map[string]any{"name": "finally-0", "jobName": "job-f0", "jobUID": "uid-f0", "state": state}}
+		return out
+	}
 	return map[string]any{
+		"Ending":    withFinally(started("Running", "Completed", "Completed", "Completed"), "Completed", "Running"),
 		"Pending":   map[string]any{"phase": "Pending"},
 		"Running":   started("Running", "Completed", "Running"),
 		"Suspended": started("Suspended", "Completed", "Running"),
-		"Completed": started("Completed", "Completed", "Completed", "Completed"),
-		"Failed":    started("Failed", "Completed", "Failed"),
+		"Completed": withFinally(started("Completed", "Completed", "Completed", "Completed"), "Completed", "Completed"),
+		"Failed":    withFinally(started("Failed", "Completed", "Failed"), "Failed", "Failed"),
 	}
 }
 
@@ -112,8 +119,18 @@ func (g *generator) sequentialJob(step map[string]any) *unstructured.Unstructure
 		container["name"] = fmt.Sprintf("step-%d", i)
 		containers = append(containers, container)
 	}
+	atTheEnd := g.object(step).(map[string]any)
+	atTheEnd["name"] = "finally-0"
+	var overrides []any
+	for _, name := range []string{"step-0", "step-1", "step-2", "finally-0"} {
+		overrides = append(overrides, map[string]any{
+			"name": name, "template": g.template(), "backoffLimit": g.pick(nil, int64(0), int64(2)), "suspend": g.pick(nil, true, false),
+		})
+	}
 	o := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{
-		"containers": containers,
+		"containers":    containers,
+		"finally":       []any{atTheEnd},
+		"stepOverrides": overrides,
 		"template": map[string]any{
 			"metadata": map[string]any{"creationTimestamp": nil, "labels": g.pick(nil, map[string]any{}, map[string]any{"a": "b"})},
 			"spec": map[string]any{
@@ -134,6 +151,23 @@ func (g *generator) sequentialJob(step map[string]any) *unstructured.Unstructure
 	o.SetAPIVersion(v1alpha1.GroupVersion.String())
 	o.SetKind("SequentialJob")
 	return o
+}
+
+// template makes up what an override has.
+func (g *generator) template() any {
+	return g.pick(nil, map[string]any{}, map[string]any{"spec": nil}, map[string]any{
+		"metadata": map[string]any{"creationTimestamp": nil, "annotations": g.pick(nil, map[string]any{}, map[string]any{"a": "b"})},
+		"spec": map[string]any{
+			"containers":      g.pick(nil, []any{}),
+			"hostNetwork":     g.pick(nil, false, true),
+			"nodeSelector":    g.pick(nil, map[string]any{}, map[string]any{"disk": "ssd"}),
+			"resources":       map[string]any{"requests": map[string]any{"memory": g.pick(quantities...)}},
+			"securityContext": g.pick(nil, map[string]any{}, map[string]any{"runAsUser": int64(0), "sysctls": []any{}}),
+			"tolerations":     g.pick(nil, []any{}, []any{map[string]any{"key": "a", "value": ""}}),
+			"initContainers":  []any{map[string]any{"name": "init", "image": g.pick("", "i"), "env": g.pick(nil, []any{})}},
+			"volumes":         []any{map[string]any{"name": "a"}, map[string]any{"name": "c", "emptyDir": map[string]any{"sizeLimit": g.pick(quantities...)}}},
+		},
+	})
 }
 
 // A formatter, a reviewer or another tool writes the same in other words; while the sequence runs, and after its end.

@@ -27,6 +27,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+	"github.com/example/sequential-job-operator/pkg/generated/clientset/versioned"
+	clients "github.com/example/sequential-job-operator/pkg/generated/clientset/versioned/typed/batch/v1alpha1"
 )
 
 var (
@@ -192,6 +194,16 @@ func (s *server) edit(t *testing.T, o *unstructured.Unstructured) error {
 	got.Object["spec"] = o.Object["spec"]
 	_, err = s.sj.Update(t.Context(), got, metav1.UpdateOptions{FieldManager: fieldManager, FieldValidation: metav1.FieldValidationStrict})
 	return err
+}
+
+// typed is the client of Go programs.
+func (s *server) typed(t *testing.T) clients.SequentialJobInterface {
+	t.Helper()
+	clientset, err := versioned.NewForConfig(s.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return clientset.BatchV1alpha1().SequentialJobs(s.ns)
 }
 
 const root = "../../.."

@@ -46,6 +46,10 @@ func ForKind(kind schema.GroupVersionKind) interface{} {
 		return &batchv1alpha1.SequentialJobStatusApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("SpecCheck"):
 		return &batchv1alpha1.SpecCheckApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("StepOverride"):
+		return &batchv1alpha1.StepOverrideApplyConfiguration{}
+	case v1alpha1.SchemeGroupVersion.WithKind("StepsResult"):
+		return &batchv1alpha1.StepsResultApplyConfiguration{}
 	case v1alpha1.SchemeGroupVersion.WithKind("StepStatus"):
 		return &batchv1alpha1.StepStatusApplyConfiguration{}
 

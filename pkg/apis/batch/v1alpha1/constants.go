@@ -7,6 +7,8 @@ const (
 	MaxNameLength = 52
 	// MaxSteps is the largest number of steps in a sequence.
 	MaxSteps = 100
+	// MaxFinally is the largest number of containers in spec.finally.
+	MaxFinally = 20
 	// MaxRetries is the largest spec.retries. Together with the others it keeps the name of a retry's Job short enough.
 	MaxRetries = 1000
 )
@@ -24,6 +26,8 @@ const (
 	SequentialJobUIDLabel = LabelPrefix + "sequentialjob-uid"
 	// StepIndexLabel is set on every Job and Pod of a sequence to the index of its step, from 0.
 	StepIndexLabel = LabelPrefix + "step-index"
+	// FinallyIndexLabel is set, instead of StepIndexLabel, on the Jobs and Pods of spec.finally to the index of their container, from 0.
+	FinallyIndexLabel = LabelPrefix + "finally-index"
 	// StepNameLabel is set on every Job and Pod of a sequence to the name of its step.
 	StepNameLabel = LabelPrefix + "step-name"
 	// CleanupFinalizer keeps a SequentialJob that is deleted while it runs until its Jobs and their Pods are gone, so that
@@ -45,6 +49,17 @@ const (
 	// AdvanceOnLabel is set on the Jobs and Pods of a sequence to its spec.advanceOn when they were created, if that was PodSucceeded.
 	// The controller watches the Pods that have it, and no others.
 	AdvanceOnLabel = LabelPrefix + "advance-on"
+	// StepDeadlineAnnotation is set on a Job to the activeDeadlineSeconds that this controller gave it if that is the step's own, by
+	// spec.stepOverrides, and not what was left to the sequence.
+	StepDeadlineAnnotation = LabelPrefix + "step-active-deadline-seconds"
+	// CancelledAnnotation is set on the Job that this controller stops because of spec.cancel, to "true".
+	CancelledAnnotation = LabelPrefix + "cancelled"
+	// ResultAnnotation is set on the Jobs and Pods of spec.finally to how the steps ended: Completed, Failed or Cancelled.
+	ResultAnnotation = LabelPrefix + "result"
+	// FailedStepAnnotation is set on them to the name of the step that failed, or that did not start; to "" if all are complete.
+	FailedStepAnnotation = LabelPrefix + "failed-step"
+	// FailureReasonAnnotation is set on them to the short reason of the failure; to "" if all are complete.
+	FailureReasonAnnotation = LabelPrefix + "failure-reason"
 	// ControllerName is the source component of all events and the field manager of all writes.
 	ControllerName = "sequentialjob-controller"
 )
@@ -74,6 +89,8 @@ const (
 	ReasonJobFailed = "JobFailed"
 	// ReasonCompleted means that every step is complete.
 	ReasonCompleted = "Completed"
+	// ReasonFailed is the reason of the event for a sequence that had failed, or was cancelled, and is over now that spec.finally has run.
+	ReasonFailed = "Failed"
 	// ReasonSuspended means that the sequence is paused, by spec.suspend or because the current step's Job is suspended.
 	ReasonSuspended = "Suspended"
 	// ReasonResumed means that the sequence is no longer paused.
@@ -82,6 +99,14 @@ const (
 	ReasonRetrying = "Retrying"
 	// ReasonDeadlineExceeded means that the sequence was active for longer than spec.activeDeadlineSeconds.
 	ReasonDeadlineExceeded = "DeadlineExceeded"
+	// ReasonStepDeadlineExceeded means that an attempt of a step was active for longer than its own activeDeadlineSeconds.
+	ReasonStepDeadlineExceeded = "StepDeadlineExceeded"
+	// ReasonCancelled means that the sequence was ended by spec.cancel.
+	ReasonCancelled = "Cancelled"
+	// ReasonStepsEnded means that the steps have ended and that spec.finally runs now.
+	ReasonStepsEnded = "StepsEnded"
+	// ReasonFinallyFailed means that every step is complete and a container of spec.finally failed.
+	ReasonFinallyFailed = "FinallyFailed"
 	// ReasonPodNotStarted means that the running step has no pod, or one whose containers do not start; the message has
 	// the reason that Kubernetes gives.
 	ReasonPodNotStarted = "PodNotStarted"

@@ -54,6 +54,8 @@ func TestCRDFitsKubectlApply(t *testing.T) {
 	}
 }
 
+var explainedBefore = []string{".spec.finally", ".spec.stepOverrides.template.metadata", ".spec.stepOverrides.template.spec"}
+
 // `kubectl explain` has to explain every field that is our own and every field of a step.
 func TestEveryFieldIsExplained(t *testing.T) {
 	fields := 0
@@ -71,8 +73,9 @@ func TestEveryFieldIsExplained(t *testing.T) {
 			if property["description"] == nil {
 				t.Errorf("%s has no description", child)
 			}
-			// Of the template, what is below the fields of the pod is left to `kubectl explain pod.spec`.
-			if path != ".spec.template.spec" {
+			// Of the template, what is below the fields of the pod is left to `kubectl explain pod.spec`. What is there twice refers
+			// to where it is explained.
+			if path != ".spec.template.spec" && !slices.Contains(explainedBefore, child) {
 				check(child, property)
 			}
 		}

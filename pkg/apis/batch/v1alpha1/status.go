@@ -21,7 +21,7 @@ const (
 	SequentialJobSuspended SequentialJobPhase = "Suspended"
 	// SequentialJobCompleted means that every step is complete.
 	SequentialJobCompleted SequentialJobPhase = "Completed"
-	// SequentialJobFailed means that a step failed and no later step will start.
+	// SequentialJobFailed means that a step failed, or that the sequence was cancelled, and that no later step will start.
 	SequentialJobFailed SequentialJobPhase = "Failed"
 )
 
@@ -86,6 +86,55 @@ type SequentialJobStatus struct {
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=100
 	Steps []StepStatus `json:"steps,omitempty"`
+
+	// result is how the steps ended, from then on and while `spec.finally` runs. It is unset if there is no `spec.finally`, and again
+	// while a failed sequence is retried.
+	// +optional
+	Result *StepsResult `json:"result,omitempty"`
+
+	// finally has one entry for each container of `spec.finally` that has started since the steps ended, in their order.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=20
+	Finally []StepStatus `json:"finally,omitempty"`
+}
+
+// ResultType is how the steps of a sequence ended.
+//
+// +enum
+// +kubebuilder:validation:Enum=Completed;Failed;Cancelled
+type ResultType string
+
+const (
+	// ResultCompleted means that every step is complete.
+	ResultCompleted ResultType = "Completed"
+	// ResultFailed means that a step failed, was invalid, or that the time was up.
+	ResultFailed ResultType = "Failed"
+	// ResultCancelled means that the sequence was ended by spec.cancel.
+	ResultCancelled ResultType = "Cancelled"
+)
+
+// StepsResult is how the steps of a sequence ended.
+type StepsResult struct {
+	// type is Completed, Failed or Cancelled.
+	// +required
+	Type ResultType `json:"type,omitempty"`
+
+	// failedStep is the name of the step that failed, or that did not start; unset if all are complete.
+	// +optional
+	FailedStep string `json:"failedStep,omitempty"`
+
+	// reason is the short reason of the failure, for example BackoffLimitExceeded or Cancelled; unset if all are complete.
+	// +optional
+	Reason string `json:"reason,omitempty"`
+
+	// message says why the steps did not all complete.
+	// +optional
+	Message string `json:"message,omitempty"`
+
+	// time is when the steps ended.
+	// +required
+	Time metav1.Time `json:"time,omitempty,omitzero"`
 }
 
 // SpecCheckResult is the outcome of a check of the spec.
@@ -189,6 +238,11 @@ type JobProgress struct {
 	// +required
 	// +kubebuilder:validation:Minimum=0
 	Retries int32 `json:"retries"`
+
+	// finallyRuns is how often the steps have ended and `spec.finally` was begun.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	FinallyRuns int32 `json:"finallyRuns,omitempty"`
 }
 
 // StepState is where one step stands.
@@ -216,7 +270,8 @@ type StepStatus struct {
 	// +required
 	JobName string `json:"jobName"`
 
-	// jobUID is the UID of that Job: a Job of the same name with another UID is not this step's.
+	// jobUID is the UID of that Job: a Job of the same name with another UID is not this step's. It is empty only for a container
+	// of `spec.finally` whose Job the API server refused as invalid.
 	// +required
 	JobUID types.UID `json:"jobUID"`
 
@@ -232,7 +287,7 @@ type StepStatus struct {
 	// +optional
 	CompletionTime *metav1.Time `json:"completionTime,omitempty"`
 
-	// retries is how often this step has been started again after a failure.
+	// retries is how often this step has been started again after a failure; of `spec.finally`, how often the steps had ended before.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Retries int32 `json:"retries,omitempty"`

@@ -118,6 +118,70 @@ type SequentialJobSpec struct {
 	// It may be changed at any time: PodSucceeded reaches the steps that have not started, JobComplete the running one too.
 	// +optional
 	AdvanceOn *AdvanceOn `json:"advanceOn,omitempty"`
+
+	// stepOverrides say what is different for single steps, by the name of the step, which is one of `containers` or `finally`.
+	// At most one entry a step; the order does not matter.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=120
+	StepOverrides []StepOverride `json:"stepOverrides,omitempty"`
+
+	// finally are up to 20 containers that run once the steps are over, whatever the end was: after success, after the last
+	// retry has failed, after the deadline and after `cancel`; not if no step ever started, and not if the SequentialJob is deleted.
+	// They run one after another, each in a Job of its own, named `<name>-f<index>`; one that fails keeps no other from running.
+	// The rules for steps hold for them, and their names are unique among both. `activeDeadlineSeconds` and `retries` of
+	// the sequence are not for them; `stepOverrides` may give each a deadline; `suspend` holds them too.
+	// Their Pods learn the result from their annotations `batch.example.com/result` (Completed, Failed or Cancelled),
+	// `batch.example.com/failed-step` and `batch.example.com/failure-reason`, through the downward API.
+	// A failure of the steps stays the cause. If all steps are complete, one of these that fails makes the sequence fail with
+	// FinallyFailed. When a failed sequence goes on by `retries`, they run again at its new end, in new Jobs
+	// named `<name>-f<index>-r<n>`.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=20
+	Finally []corev1.Container `json:"finally,omitempty"`
+
+	// cancel ends the sequence for good once it is true: the running step is stopped through its Job, no further step starts, `finally`
+	// runs, and the sequence fails with Cancelled. It cannot be taken back, and `retries` do not revive the sequence. If all
+	// steps are complete, it stays Completed. Everything is kept but the log of the pod that was running. Unset means false.
+	// +optional
+	Cancel *bool `json:"cancel,omitempty"` //nolint:kubeapilinter // a boolean, as suspend is
+}
+
+// StepOverride says what is different for one step. A field that is unset leaves the step as the rest of the spec has it.
+// For a step that has started, only what can help its next attempt may be changed: not its template, and
+// nothing but `suspend` once it is complete.
+type StepOverride struct {
+	// name is the name of the step: one of `spec.containers` or `spec.finally`.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	Name string `json:"name,omitempty"`
+
+	// template is merged over `spec.template` for this step as `kubectl patch` would (strategic merge patch): labels, annotations
+	// and other maps are added to, volumes, init containers and their environment are merged by name, single values and other lists, such
+	// as tolerations, are replaced. Nothing gets lost by leaving it out. `template.spec.containers` stays empty.
+	// +optional
+	Template *corev1.PodTemplateSpec `json:"template,omitempty"`
+
+	// backoffLimit is how often the pod of this step is tried again, instead of `spec.backoffLimit`. 0 or more.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	BackoffLimit *int32 `json:"backoffLimit,omitempty"`
+
+	// activeDeadlineSeconds is how long, in seconds, one attempt of this step may be active before its Job is stopped and the step fails
+	// with StepDeadlineExceeded. It may be retried then, unlike a sequence that is out of time by `spec.activeDeadlineSeconds`; the
+	// lower of both holds. 1 or more; unset means no limit. A change reaches the running step too.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	ActiveDeadlineSeconds *int64 `json:"activeDeadlineSeconds,omitempty"`
+
+	// suspend makes the sequence wait before this step until it is false or unset: an approval. It may be set while the steps before
+	// run, which it does not touch, and has no effect on a step that runs. Time spent waiting does not count
+	// against `spec.activeDeadlineSeconds`. Unset means false.
+	// +optional
+	Suspend *bool `json:"suspend,omitempty"` //nolint:kubeapilinter // a boolean, as in spec
 }
 
 // AdvanceOn says when a step is over and the next one starts.

@@ -38,6 +38,8 @@ type JobProgressApplyConfiguration struct {
 	FailureReason *string `json:"failureReason,omitempty"`
 	// retries is how often, over the whole sequence, it has gone on after a failure. It counts against spec.retries.
 	Retries *int32 `json:"retries,omitempty"`
+	// finallyRuns is how often the steps have ended and `spec.finally` was begun.
+	FinallyRuns *int32 `json:"finallyRuns,omitempty"`
 }
 
 // JobProgressApplyConfiguration constructs a declarative configuration of the JobProgress type for use with
@@ -101,5 +103,13 @@ func (b *JobProgressApplyConfiguration) WithFailureReason(value string) *JobProg
 // If called multiple times, the Retries field is set to the value of the last call.
 func (b *JobProgressApplyConfiguration) WithRetries(value int32) *JobProgressApplyConfiguration {
 	b.Retries = &value
+	return b
+}
+
+// WithFinallyRuns sets the FinallyRuns field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the FinallyRuns field is set to the value of the last call.
+func (b *JobProgressApplyConfiguration) WithFinallyRuns(value int32) *JobProgressApplyConfiguration {
+	b.FinallyRuns = &value
 	return b
 }

@@ -84,6 +84,24 @@ type SequentialJobSpecApplyConfiguration struct {
 	// suspended or was ever suspended, as by a queue, or that somebody else runs or has changed.
 	// It may be changed at any time: PodSucceeded reaches the steps that have not started, JobComplete the running one too.
 	AdvanceOn *batchv1alpha1.AdvanceOn `json:"advanceOn,omitempty"`
+	// stepOverrides say what is different for single steps, by the name of the step, which is one of `containers` or `finally`.
+	// At most one entry a step; the order does not matter.
+	StepOverrides []StepOverrideApplyConfiguration `json:"stepOverrides,omitempty"`
+	// finally are up to 20 containers that run once the steps are over, whatever the end was: after success, after the last
+	// retry has failed, after the deadline and after `cancel`; not if no step ever started, and not if the SequentialJob is deleted.
+	// They run one after another, each in a Job of its own, named `<name>-f<index>`; one that fails keeps no other from running.
+	// The rules for steps hold for them, and their names are unique among both. `activeDeadlineSeconds` and `retries` of
+	// the sequence are not for them; `stepOverrides` may give each a deadline; `suspend` holds them too.
+	// Their Pods learn the result from their annotations `batch.example.com/result` (Completed, Failed or Cancelled),
+	// `batch.example.com/failed-step` and `batch.example.com/failure-reason`, through the downward API.
+	// A failure of the steps stays the cause. If all steps are complete, one of these that fails makes the sequence fail with
+	// FinallyFailed. When a failed sequence goes on by `retries`, they run again at its new end, in new Jobs
+	// named `<name>-f<index>-r<n>`.
+	Finally []v1.ContainerApplyConfiguration `json:"finally,omitempty"`
+	// cancel ends the sequence for good once it is true: the running step is stopped through its Job, no further step starts, `finally`
+	// runs, and the sequence fails with Cancelled. It cannot be taken back, and `retries` do not revive the sequence. If all
+	// steps are complete, it stays Completed. Everything is kept but the log of the pod that was running. Unset means false.
+	Cancel *bool `json:"cancel,omitempty"`
 }
 
 // SequentialJobSpecApplyConfiguration constructs a declarative configuration of the SequentialJobSpec type for use with
@@ -166,5 +184,39 @@ func (b *SequentialJobSpecApplyConfiguration) WithTTLSecondsAfterFinished(value 
 // If called multiple times, the AdvanceOn field is set to the value of the last call.
 func (b *SequentialJobSpecApplyConfiguration) WithAdvanceOn(value batchv1alpha1.AdvanceOn) *SequentialJobSpecApplyConfiguration {
 	b.AdvanceOn = &value
+	return b
+}
+
+// WithStepOverrides adds the given value to the StepOverrides field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the StepOverrides field.
+func (b *SequentialJobSpecApplyConfiguration) WithStepOverrides(values ...*StepOverrideApplyConfiguration) *SequentialJobSpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithStepOverrides")
+		}
+		b.StepOverrides = append(b.StepOverrides, *values[i])
+	}
+	return b
+}
+
+// WithFinally adds the given value to the Finally field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Finally field.
+func (b *SequentialJobSpecApplyConfiguration) WithFinally(values ...*v1.ContainerApplyConfiguration) *SequentialJobSpecApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithFinally")
+		}
+		b.Finally = append(b.Finally, *values[i])
+	}
+	return b
+}
+
+// WithCancel sets the Cancel field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Cancel field is set to the value of the last call.
+func (b *SequentialJobSpecApplyConfiguration) WithCancel(value bool) *SequentialJobSpecApplyConfiguration {
+	b.Cancel = &value
 	return b
 }

@@ -59,6 +59,11 @@ type SequentialJobStatusApplyConfiguration struct {
 	FailedWith *FailedWithApplyConfiguration `json:"failedWith,omitempty"`
 	// steps has one entry for each step that has started, in the order of `spec.containers`.
 	Steps []StepStatusApplyConfiguration `json:"steps,omitempty"`
+	// result is how the steps ended, from then on and while `spec.finally` runs. It is unset if there is no `spec.finally`, and again
+	// while a failed sequence is retried.
+	Result *StepsResultApplyConfiguration `json:"result,omitempty"`
+	// finally has one entry for each container of `spec.finally` that has started since the steps ended, in their order.
+	Finally []StepStatusApplyConfiguration `json:"finally,omitempty"`
 }
 
 // SequentialJobStatusApplyConfiguration constructs a declarative configuration of the SequentialJobStatus type for use with
@@ -169,6 +174,27 @@ func (b *SequentialJobStatusApplyConfiguration) WithSteps(values ...*StepStatusA
 			panic("nil value passed to WithSteps")
 		}
 		b.Steps = append(b.Steps, *values[i])
+	}
+	return b
+}
+
+// WithResult sets the Result field in the declarative configuration to the given value
+// and returns the receiver, so that objects can be built by chaining "With" function invocations.
+// If called multiple times, the Result field is set to the value of the last call.
+func (b *SequentialJobStatusApplyConfiguration) WithResult(value *StepsResultApplyConfiguration) *SequentialJobStatusApplyConfiguration {
+	b.Result = value
+	return b
+}
+
+// WithFinally adds the given value to the Finally field in the declarative configuration
+// and returns the receiver, so that objects can be build by chaining "With" function invocations.
+// If called multiple times, values provided by each call will be appended to the Finally field.
+func (b *SequentialJobStatusApplyConfiguration) WithFinally(values ...*StepStatusApplyConfiguration) *SequentialJobStatusApplyConfiguration {
+	for i := range values {
+		if values[i] == nil {
+			panic("nil value passed to WithFinally")
+		}
+		b.Finally = append(b.Finally, *values[i])
 	}
 	return b
 }

@@ -33,7 +33,8 @@ type StepStatusApplyConfiguration struct {
 	Name *string `json:"name,omitempty"`
 	// jobName is the name of the step's Job, in the namespace of the SequentialJob.
 	JobName *string `json:"jobName,omitempty"`
-	// jobUID is the UID of that Job: a Job of the same name with another UID is not this step's.
+	// jobUID is the UID of that Job: a Job of the same name with another UID is not this step's. It is empty only for a container
+	// of `spec.finally` whose Job the API server refused as invalid.
 	JobUID *types.UID `json:"jobUID,omitempty"`
 	// state is Running, Completed or Failed.
 	State *batchv1alpha1.StepState `json:"state,omitempty"`
@@ -41,7 +42,7 @@ type StepStatusApplyConfiguration struct {
 	StartTime *v1.Time `json:"startTime,omitempty"`
 	// completionTime is when the step's Job completed or failed.
 	CompletionTime *v1.Time `json:"completionTime,omitempty"`
-	// retries is how often this step has been started again after a failure.
+	// retries is how often this step has been started again after a failure; of `spec.finally`, how often the steps had ended before.
 	Retries *int32 `json:"retries,omitempty"`
 	// message says why the step failed: reason, exit code and termination message, at most 1,024 bytes of it.
 	Message *string `json:"message,omitempty"`
