@@ -14,8 +14,8 @@ import (
 
 // ending is how a sequence, or one attempt at a step, ended.
 type ending struct {
-	// completed is false if it failed.
-	completed bool
+	// result is one of those below.
+	result string
 	// reason is Completed or JobCompleted, or why it failed: a reason of the API package, or Other for one that somebody else
 	// gave to a Job.
 	reason string
@@ -23,33 +23,44 @@ type ending struct {
 	duration time.Duration
 }
 
-// result is "completed" or "failed".
-func (e ending) result() string {
-	if e.completed {
-		return "completed"
+// How a sequence, or an attempt at a step, can end.
+const (
+	completed = "completed"
+	failed    = "failed"
+	cancelled = "cancelled"
+)
+
+// succeeded is an ending without a failure.
+func succeeded(reason string, duration time.Duration) ending {
+	return ending{result: completed, reason: reason, duration: duration}
+}
+
+// failedFor is an ending for a reason of the API package or of a Job.
+func failedFor(reason string, duration time.Duration) ending {
+	if reason == v1alpha1.ReasonCancelled {
+		return ending{result: cancelled, reason: reason, duration: duration}
 	}
-	return "failed"
+	return ending{result: failed, reason: limitReason(reason), duration: duration}
 }
 
 // stepEnds returns the attempts at steps that ended between two statuses of a SequentialJob, of which the second was
 // stored directly after the first.
 func stepEnds(before, after *v1alpha1.SequentialJobStatus) []ending {
 	var ends []ending
-	for i := range after.Steps {
-		step := &after.Steps[i]
-		if step.State == v1alpha1.StepRunning || i < len(before.Steps) && before.Steps[i].State != v1alpha1.StepRunning {
-			continue
-		}
-		ended := ending{
-			completed: step.State == v1alpha1.StepCompleted,
-			reason:    v1alpha1.ReasonJobCompleted,
-			duration:  between(step.StartTime, step.CompletionTime),
-		}
-		if !ended.completed {
+	for _, lists := range [][2][]v1alpha1.StepStatus{{before.Steps, after.Steps}, {before.Finally, after.Finally}} {
+		for i := range lists[1] {
+			step := &lists[1][i]
+			if step.State == v1alpha1.StepRunning || i < len(lists[0]) && lists[0][i].State != v1alpha1.StepRunning {
+				continue
+			}
+			took := between(step.StartTime, step.CompletionTime)
+			if step.State == v1alpha1.StepCompleted {
+				ends = append(ends, succeeded(v1alpha1.ReasonJobCompleted, took))
+				continue
+			}
 			reason, _, _ := strings.Cut(step.Message, ":")
-			ended.reason = limitReason(reason)
+			ends = append(ends, failedFor(reason, took))
 		}
-		ends = append(ends, ended)
 	}
 	return ends
 }
@@ -59,22 +70,19 @@ func sequenceEnd(before, after *v1alpha1.SequentialJobStatus) (ending, bool) {
 	if sequence.Finished(before) || !sequence.Finished(after) {
 		return ending{}, false
 	}
-	ended := ending{
-		completed: after.Phase == v1alpha1.SequentialJobCompleted,
-		reason:    v1alpha1.ReasonCompleted,
-		duration:  between(after.StartTime, after.CompletionTime),
+	took := between(after.StartTime, after.CompletionTime)
+	if after.Phase == v1alpha1.SequentialJobCompleted {
+		return succeeded(v1alpha1.ReasonCompleted, took), true
 	}
-	if !ended.completed {
-		ended.reason = limitReason(after.Progress.FailureReason)
-	}
-	return ended, true
+	return failedFor(after.Progress.FailureReason, took), true
 }
 
 // failureReasons are all that ending.reason can be for what failed. Their number is limited: reasons of foreign Jobs may be anything.
 func failureReasons() []string {
 	return []string{
 		batchv1.JobReasonBackoffLimitExceeded, batchv1.JobReasonPodFailurePolicy, v1alpha1.ReasonDeadlineExceeded,
-		v1alpha1.ReasonJobDeleted, v1alpha1.ReasonJobFailed, v1alpha1.ReasonInvalidSpec, otherReason,
+		v1alpha1.ReasonJobDeleted, v1alpha1.ReasonJobFailed, v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonStepDeadlineExceeded,
+		v1alpha1.ReasonFinallyFailed, otherReason,
 	}
 }
 

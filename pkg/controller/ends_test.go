@@ -18,7 +18,7 @@ func TestStepEnds(t *testing.T) {
 	}
 	running, complete := step(v1alpha1.StepRunning, "", 0), step(v1alpha1.StepCompleted, "", 3)
 	failed := step(v1alpha1.StepFailed, "BackoffLimitExceeded: container \"x\" exited with code 2: no: table", 4)
-	completeEnd := ending{completed: true, reason: "JobCompleted", duration: 3 * time.Second}
+	completeEnd := ending{result: "completed", reason: "JobCompleted", duration: 3 * time.Second}
 	type steps []v1alpha1.StepStatus
 	for name, tc := range map[string]struct {
 		before, after steps
@@ -30,15 +30,17 @@ func TestStepEnds(t *testing.T) {
 		"complete, the next starts": {steps{running}, steps{complete, running}, []ending{completeEnd}},
 		"complete before":           {steps{complete, running}, steps{complete, running}, nil},
 		"fails, with its reason": {steps{running}, steps{failed},
-			[]ending{{reason: "BackoffLimitExceeded", duration: 4 * time.Second}}},
+			[]ending{{result: "failed", reason: "BackoffLimitExceeded", duration: 4 * time.Second}}},
 		"failed before": {steps{failed}, steps{failed}, nil},
 		"retried":       {steps{failed}, steps{running}, nil},
 		"ended before anybody looked": {nil, steps{complete, failed},
-			[]ending{completeEnd, {reason: "BackoffLimitExceeded", duration: 4 * time.Second}}},
+			[]ending{completeEnd, {result: "failed", reason: "BackoffLimitExceeded", duration: 4 * time.Second}}},
 		"a reason that somebody made up": {steps{running}, steps{step(v1alpha1.StepFailed, "Anything", 1)},
-			[]ending{{reason: "Other", duration: time.Second}}},
+			[]ending{{result: "failed", reason: "Other", duration: time.Second}}},
+		"stopped by spec.cancel": {steps{running}, steps{step(v1alpha1.StepFailed, "Cancelled: stopped by spec.cancel", 1)},
+			[]ending{{result: "cancelled", reason: "Cancelled", duration: time.Second}}},
 		"without times": {steps{running}, steps{{State: v1alpha1.StepCompleted}},
-			[]ending{{completed: true, reason: "JobCompleted"}}},
+			[]ending{{result: "completed", reason: "JobCompleted"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := stepEnds(&v1alpha1.SequentialJobStatus{Steps: tc.before}, &v1alpha1.SequentialJobStatus{Steps: tc.after})
@@ -46,6 +48,18 @@ func TestStepEnds(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// What runs after the steps counts as a step.
+func TestTheEndsOfFinallyCount(t *testing.T) {
+	status := func(state v1alpha1.StepState) *v1alpha1.SequentialJobStatus {
+		return &v1alpha1.SequentialJobStatus{Steps: []v1alpha1.StepStatus{{State: v1alpha1.StepCompleted}},
+			Finally: []v1alpha1.StepStatus{{State: state, Message: "JobDeleted: it is gone"}}}
+	}
+	got := stepEnds(status(v1alpha1.StepRunning), status(v1alpha1.StepFailed))
+	if diff := cmp.Diff([]ending{{result: "failed", reason: "JobDeleted"}}, got, cmp.AllowUnexported(ending{})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
@@ -58,16 +72,18 @@ func TestSequenceEnd(t *testing.T) {
 		Progress: &v1alpha1.JobProgress{FailureReason: "JobDeleted"}}
 	invalid := v1alpha1.SequentialJobStatus{Phase: v1alpha1.SequentialJobFailed, CompletionTime: &end,
 		Progress: &v1alpha1.JobProgress{FailureReason: "InvalidSpec"}}
+	stopped := v1alpha1.SequentialJobStatus{Phase: v1alpha1.SequentialJobFailed, StartTime: &start, CompletionTime: &end,
+		Progress: &v1alpha1.JobProgress{FailureReason: "Cancelled"}}
 	type status = v1alpha1.SequentialJobStatus
 	for name, tc := range map[string]struct {
 		before, after status
 		want          *ending
-		result        string
 	}{
 		"runs":                       {before: status{}, after: running},
-		"completes":                  {running, complete, &ending{completed: true, reason: "Completed", duration: 90 * time.Second}, "completed"},
-		"fails":                      {running, failed, &ending{reason: "JobDeleted", duration: 90 * time.Second}, "failed"},
-		"fails without having begun": {status{}, invalid, &ending{reason: "InvalidSpec"}, "failed"},
+		"completes":                  {running, complete, &ending{result: "completed", reason: "Completed", duration: 90 * time.Second}},
+		"fails":                      {running, failed, &ending{result: "failed", reason: "JobDeleted", duration: 90 * time.Second}},
+		"fails without having begun": {status{}, invalid, &ending{result: "failed", reason: "InvalidSpec"}},
+		"is cancelled":               {running, stopped, &ending{result: "cancelled", reason: "Cancelled", duration: 90 * time.Second}},
 		"is at its end already":      {before: failed, after: failed},
 		"goes on after its end":      {before: failed, after: running},
 	} {
@@ -76,8 +92,8 @@ func TestSequenceEnd(t *testing.T) {
 			if ended != (tc.want != nil) {
 				t.Fatalf("ended is %t: %+v", ended, got)
 			}
-			if ended && (got != *tc.want || got.result() != tc.result) {
-				t.Errorf("got %+v (%s), want %+v (%s)", got, got.result(), *tc.want, tc.result)
+			if ended && got != *tc.want {
+				t.Errorf("got %+v, want %+v", got, *tc.want)
 			}
 		})
 	}

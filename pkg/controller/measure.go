@@ -16,31 +16,32 @@ import (
 // measure counts what a status that was just stored tells for the first time.
 func (c *Controller) measure(before *v1alpha1.SequentialJob, after *v1alpha1.SequentialJobStatus) {
 	for _, end := range stepEnds(&before.Status, after) {
-		stepsFinished.WithLabelValues(end.result(), end.reason).Inc()
-		stepDuration.WithLabelValues(end.result()).Observe(end.duration.Seconds())
+		stepsFinished.WithLabelValues(end.result, end.reason).Inc()
+		stepDuration.WithLabelValues(end.result).Observe(end.duration.Seconds())
 	}
 	if end, ended := sequenceEnd(&before.Status, after); ended {
-		sequencesFinished.WithLabelValues(end.result(), end.reason).Inc()
+		sequencesFinished.WithLabelValues(end.result, end.reason).Inc()
 		if after.StartTime != nil {
-			sequenceDuration.WithLabelValues(end.result()).Observe(end.duration.Seconds())
+			sequenceDuration.WithLabelValues(end.result).Observe(end.duration.Seconds())
 		}
 	}
 	if before.Status.StartTime == nil && after.StartTime != nil && before.Status.Phase != v1alpha1.SequentialJobSuspended {
 		timeToFirstStep.Observe(after.StartTime.Sub(before.CreationTimestamp.Time).Seconds())
 	}
 	if sequence.Finished(after) || after.Phase == v1alpha1.SequentialJobSuspended {
-		for i := range after.Steps {
-			c.completions.take(after.Steps[i].JobUID)
+		for _, step := range slices.Concat(after.Steps, after.Finally) {
+			c.completions.take(step.JobUID)
 		}
 	}
 }
 
 // measureGap is told that the Job of the step at index was created.
 func (c *Controller) measureGap(sj *v1alpha1.SequentialJob, index int) {
-	if index == 0 || index > len(sj.Status.Steps) {
+	before := sequence.EntryBefore(&sj.Status, index)
+	if before == nil {
 		return
 	}
-	if seen, ok := c.completions.take(sj.Status.Steps[index-1].JobUID); ok {
+	if seen, ok := c.completions.take(before.JobUID); ok {
 		stepGap.Observe(c.now().Sub(seen).Seconds())
 	}
 }

@@ -173,12 +173,7 @@ func isRecorded(sj *v1alpha1.SequentialJob, job *batchv1.Job) bool { return step
 
 // stepOf returns the step that the status records with that Job.
 func stepOf(sj *v1alpha1.SequentialJob, job *batchv1.Job) *v1alpha1.StepStatus {
-	for i := range sj.Status.Steps {
-		if sj.Status.Steps[i].JobUID == job.UID {
-			return &sj.Status.Steps[i]
-		}
-	}
-	return nil
+	return sequence.EntryOf(&sj.Status, job.UID)
 }
 
 // putBack keeps for the next turn what one began with and could not tell.
@@ -200,10 +195,8 @@ func isToldOf(sj *v1alpha1.SequentialJob, job *batchv1.Job) bool {
 }
 
 func lastStep(sj *v1alpha1.SequentialJob) *v1alpha1.StepStatus {
-	if n := len(sj.Status.Steps); n > 0 {
-		return &sj.Status.Steps[n-1]
-	}
-	return nil
+	_, last := sequence.LastStarted(&sj.Status)
+	return last
 }
 
 // sawJob is told how a Job changed. cached returns its SequentialJob, or nil if there is none any more.

@@ -89,14 +89,15 @@ var registerMetrics = sync.OnceFunc(func() {
 // startAtZero exposes what has not happened yet: the rate of a counter that appears with its first event misses that event,
 // and an alert cannot tell one that is not there from one that was renamed.
 func startAtZero() {
-	completed, failed := ending{completed: true}.result(), ending{}.result()
 	sequencesFinished.WithLabelValues(completed, v1alpha1.ReasonCompleted)
 	stepsFinished.WithLabelValues(completed, v1alpha1.ReasonJobCompleted)
 	for _, reason := range failureReasons() {
 		sequencesFinished.WithLabelValues(failed, reason)
 		stepsFinished.WithLabelValues(failed, reason)
 	}
-	for _, result := range []string{completed, failed} {
+	sequencesFinished.WithLabelValues(cancelled, v1alpha1.ReasonCancelled)
+	stepsFinished.WithLabelValues(cancelled, v1alpha1.ReasonCancelled)
+	for _, result := range []string{completed, failed, cancelled} {
 		sequenceDuration.WithLabelValues(result)
 		stepDuration.WithLabelValues(result)
 	}

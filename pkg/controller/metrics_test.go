@@ -50,9 +50,9 @@ func TestCountersStartAtZero(t *testing.T) {
 	}
 	startAtZero()
 	want := map[string]int{
-		"sequentialjob_sequences_finished_total": 8, "sequentialjob_steps_finished_total": 8, "sequentialjob_sync_errors_total": 5,
+		"sequentialjob_sequences_finished_total": 11, "sequentialjob_steps_finished_total": 11, "sequentialjob_sync_errors_total": 5,
 		"sequentialjob_events_sent_total": 1, "sequentialjob_events_pending": 1, "sequentialjob_events_dropped_total": len(dropReasons),
-		"sequentialjob_sequence_duration_seconds": 2, "sequentialjob_step_duration_seconds": 2,
+		"sequentialjob_sequence_duration_seconds": 3, "sequentialjob_step_duration_seconds": 3,
 	}
 	got := map[string]int{}
 	families, err := legacyregistry.DefaultGatherer.Gather()

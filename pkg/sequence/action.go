@@ -52,7 +52,8 @@ type Action struct {
 	Name string
 	// Job is the Job to create or to try, or the one to delete or to list the pods of as it was when this was decided.
 	Job *batchv1.Job
-	// Step is the index of the step that Job is for; AllSteps if it holds the containers of several.
+	// Step is the index of the step that Job is for. If Job holds the containers of several, it is AllSteps, or less: AllSteps-n is for
+	// those of which the template is the n-th that is another than all before, counted over the whole spec.
 	Step int
 	// About is the UID of the object whose events are asked for.
 	About types.UID
@@ -76,7 +77,7 @@ type Action struct {
 	LookAgain time.Duration
 }
 
-// AllSteps is the Action.Step of a Job that holds the containers of several steps.
+// AllSteps is the Action.Step of a Job that holds the containers of several steps: those whose pods have the template of the first step's.
 const AllSteps = -1
 
 // JobChange is how to change a Job that has not ended. What is nil stays as it is.

@@ -140,8 +140,8 @@ func (d *decider) succeededAt(job *batchv1.Job, otherwise metav1.Time) metav1.Ti
 // confirmNotAdvanced makes sure that the step after index was not started, and says whether that is done. A controller may have started
 // it because the pod had succeeded, and have ended before it could record that; the cache may not have it yet.
 func (d *decider) confirmNotAdvanced(index int, job *batchv1.Job) bool {
-	if isAdvancedByPod(job) || advancesByPod(d.sj) {
-		d.mustBeAbsent(JobName(d.sj, index+1, 0))
+	if !IsFinally(index) && (isAdvancedByPod(job) || advancesByPod(d.sj)) {
+		d.mustBeAbsent(d.successorName(index))
 	}
 	return d.request == nil
 }

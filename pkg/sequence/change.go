@@ -12,7 +12,7 @@ import (
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 )
 
-// change has the Job of the running step follow spec.suspend and spec.activeDeadlineSeconds, and says whether it does. A Job is
+// change has the Job of the running step follow spec.suspend and what the spec says of deadlines, and says whether it does. A Job is
 // changed only once the status names it: nobody would resume one that was suspended and whose step the user then removed.
 func (d *decider) change(index int, job *batchv1.Job) bool {
 	change := d.changeOf(index, job)
@@ -24,7 +24,7 @@ func (d *decider) change(index int, job *batchv1.Job) bool {
 	case refused && !change.isNeeded():
 		return true // it can be followed without
 	case refused:
-		d.refuseChange(change, refusal)
+		d.refuseChange(index, change, refusal)
 		return false
 	case !d.isStartRecorded(index):
 		d.atOnce = true
@@ -41,6 +41,9 @@ func (d *decider) change(index int, job *batchv1.Job) bool {
 
 // changeOf returns how the Job of the running step has to be changed.
 func (d *decider) changeOf(index int, job *batchv1.Job) *JobChange {
+	if d.isCancelled(index) {
+		return d.cancelOf(index, job)
+	}
 	change := &JobChange{Job: job, Annotations: map[string]*string{}}
 	suspend := d.shouldBeSuspended(job)
 	if suspend != isJobSuspended(job) {
@@ -53,7 +56,7 @@ func (d *decider) changeOf(index int, job *batchv1.Job) *JobChange {
 			change.Annotations[v1alpha1.SuspendedByAnnotation] = ptr.To(v1alpha1.ControllerName)
 		}
 	}
-	d.changeDeadline(change, suspend)
+	d.changeDeadline(change, index, suspend)
 	d.adopt(change, index)
 	if change.Suspend != nil && isAdvancedByPod(job) {
 		change.Labels = add(change.Labels, v1alpha1.AdvanceOnLabel, string(v1alpha1.AdvanceOnJobComplete)) // see mayBeSuspended
@@ -64,7 +67,7 @@ func (d *decider) changeOf(index int, job *batchv1.Job) *JobChange {
 // adopt gives a Job that is followed by its UID back what was taken from it: without our labels no event tells of it, and without
 // its controller it is not collected with the SequentialJob. What has another controller now is not taken back.
 func (d *decider) adopt(change *JobChange, index int) {
-	job, step := change.Job, &d.status.Steps[index]
+	job, step := change.Job, entryAt(&d.status, index)
 	if !job.DeletionTimestamp.IsZero() {
 		return
 	}
@@ -77,9 +80,11 @@ func (d *decider) adopt(change *JobChange, index int) {
 }
 
 // refuseChange says that a Job could not be changed. What there was to say besides was on condition that it could.
-func (d *decider) refuseChange(change *JobChange, refusal Refusal) {
+func (d *decider) refuseChange(index int, change *JobChange, refusal Refusal) {
 	verb := "given its deadline"
 	switch {
+	case d.isCancelled(index):
+		verb = "stopped"
 	case ptr.Deref(change.Suspend, false):
 		verb = "suspended"
 	case change.Suspend != nil:
@@ -94,6 +99,6 @@ func (d *decider) refuseChange(change *JobChange, refusal Refusal) {
 // clearBlockedChange ends what was said of a change that was refused.
 func (d *decider) clearBlockedChange(index int) {
 	if c := d.progress(); c != nil && c.Reason == v1alpha1.ReasonJobUpdateFailed && d.status.Phase == v1alpha1.SequentialJobRunning {
-		d.setProgressing(v1alpha1.ReasonJobStarted, startMessage(index, &d.status.Steps[index]))
+		d.setProgressing(v1alpha1.ReasonJobStarted, startMessage(index, entryAt(&d.status, index)))
 	}
 }

@@ -2,7 +2,6 @@ package sequence
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -16,9 +15,6 @@ import (
 
 // checkAgain is after how long a check that the API server could not answer is tried again while a step runs.
 const checkAgain = 10 * time.Second
-
-// maxInvalidSteps bounds how many invalid steps one refusal lists.
-const maxInvalidSteps = 5
 
 // verdict is the outcome of a check.
 type verdict struct {
@@ -49,7 +45,8 @@ func (d *decider) checkSpec() bool {
 // needsCheck says whether there is anything left to check. What came to nothing before the first step, because somebody did
 // not let the dry run pass, is tried once more when the first step has started: what refused the one refuses the other.
 func (d *decider) needsCheck() bool {
-	if d.firstToCheck() >= len(d.sj.Spec.Containers) {
+	spec := &d.sj.Spec
+	if !d.mayStart(len(spec.Containers)-1) && !d.mayStart(FirstFinally+len(spec.Finally)-1) {
 		return false
 	}
 	last := d.sj.Status.SpecCheck
@@ -57,7 +54,7 @@ func (d *decider) needsCheck() bool {
 		return true
 	}
 	_, created := d.f.Answers[CreateJob]
-	_, askedNow := d.f.Checks[AllSteps]
+	askedNow := len(d.f.Checks) > 0
 	return last.Result == v1alpha1.SpecCheckUnknown && len(d.sj.Status.Steps) == 0 && (askedNow || created && d.startedAs(0) != nil)
 }
 
@@ -75,23 +72,32 @@ func (d *decider) check() *verdict {
 	if problem := DescribeTooLarge(d.sj); problem != "" {
 		return &verdict{v1alpha1.SpecCheckRefused, d.firstToCheck(), problem}
 	}
-	first := d.firstToCheck()
-	all, asked := d.f.Checks[AllSteps]
-	if !asked {
-		d.need(Action{Request: CheckSteps, Job: NewCheckJob(d.sj, first), Step: AllSteps})
-		return nil
+	var found findings
+	for i, group := range checkGroups(&d.sj.Spec, d.mayStart) {
+		all, asked := d.f.Checks[group.key]
+		switch {
+		case i == maxCheckedTemplates:
+			found.leaveOpen(fmt.Sprintf("only the steps with the first %d different templates were checked", maxCheckedTemplates))
+		case !asked:
+			d.need(Action{Request: CheckSteps, Job: NewCheckJob(d.sj, group.indices), Step: group.key})
+			return nil
+		case all.Class == "":
+		case d.isFinal(all.Class):
+			if !d.checkSuspects(SuspectSteps(group.indices, all.Causes), &found) {
+				return nil
+			}
+		case all.Class == Unavailable:
+			d.checkUnavailable = &all
+			return nil
+		default:
+			// Somebody, such as a quota or a webhook that does not support dry runs, does not let it pass: the real request will tell.
+			found.leaveOpen(all.Message)
+		}
+		if found.isEnough() {
+			break
+		}
 	}
-	switch {
-	case all.Class == "":
-		return &verdict{result: v1alpha1.SpecCheckAccepted}
-	case d.isFinal(all.Class):
-		return d.checkSuspects(SuspectSteps(d.sj, first, all.Causes))
-	case all.Class == Unavailable:
-		d.checkUnavailable = &all
-		return nil
-	}
-	// Somebody, such as a quota or a webhook that does not support dry runs, does not let it pass: the real request will tell.
-	return &verdict{result: v1alpha1.SpecCheckUnknown, message: cut(clean(all.Message), maxDetail)}
+	return found.verdict()
 }
 
 // isFinal says whether what is refused like that would be refused again. What a policy calls invalid of a later step
@@ -101,40 +107,28 @@ func (d *decider) isFinal(class Class) bool {
 	return class == Invalid || class == TooLarge || class == Rejected && len(d.sj.Status.Steps) == 0
 }
 
-// checkSuspects checks single steps, because only the refusal of a step's own Job is proof: steps that are valid each for
-// itself may not fit one pod.
-func (d *decider) checkSuspects(suspects []int) *verdict {
-	var invalid []int
-	var problems []string
+// checkSuspects checks single steps, and says whether that is done, because only the refusal of a step's own Job is proof: steps that are
+// valid each for itself may not fit one pod.
+func (d *decider) checkSuspects(suspects []int, found *findings) bool {
 	for _, index := range suspects {
 		one, asked := d.f.Checks[index]
-		if !asked {
-			d.need(Action{Request: CheckSteps, Job: NewStepCheckJob(d.sj, index), Step: index})
-			return nil
-		}
 		switch {
+		case found.isEnough():
+			return true
+		case !asked:
+			d.need(Action{Request: CheckSteps, Job: NewStepCheckJob(d.sj, index), Step: index})
+			return false
 		case one.Class == Unavailable:
 			d.checkUnavailable = &one
-			return nil
+			return false
 		case one.Class == Rejected && index == d.firstToCheck():
 			// What does not let even the first step pass is not about one of them, such as a change freeze: it is waited for.
-			return &verdict{result: v1alpha1.SpecCheckUnknown, message: cut(clean(one.Message), maxDetail)}
+			found.leaveOpen(one.Message)
 		case d.isFinal(one.Class):
-			invalid = append(invalid, index)
-			for _, problem := range DescribeInvalid(index, one.Causes) {
-				if !slices.Contains(problems, problem) {
-					problems = append(problems, problem)
-				}
-			}
-		}
-		if len(invalid) == maxInvalidSteps {
-			break
+			found.add(index, DescribeInvalid(d.sj, index, one.Causes))
 		}
 	}
-	if len(invalid) == 0 {
-		return &verdict{result: v1alpha1.SpecCheckAccepted}
-	}
-	return &verdict{v1alpha1.SpecCheckRefused, invalid[0], cut(clean(strings.Join(problems, "; ")), maxDetail)}
+	return true
 }
 
 // isSpecRefused says whether the present generation was found invalid.

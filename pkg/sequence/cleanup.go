@@ -117,8 +117,8 @@ func (d *decider) release() {
 // mayHaveLeftPods says whether the last attempt ended because its Job was deleted. In any other case the Job controller has made
 // sure that its pods have ended.
 func (d *decider) mayHaveLeftPods() bool {
-	n := len(d.status.Steps)
-	return n > 0 && d.status.Steps[n-1].State == v1alpha1.StepFailed && hasReason(&d.status.Steps[n-1], v1alpha1.ReasonJobDeleted)
+	_, last := LastStarted(&d.status)
+	return last != nil && last.State == v1alpha1.StepFailed && hasReason(last, v1alpha1.ReasonJobDeleted)
 }
 
 // expire deletes a SequentialJob that finished long enough ago, if the live object agrees: it may have been given more time, or

@@ -26,7 +26,7 @@ func (d *decider) create(index int) {
 		d.need(Action{Request: ReadSequentialJob})
 	case d.checkUnavailable != nil && len(d.sj.Status.Steps) == 0:
 		d.block(v1alpha1.ReasonJobCreateFailed, createFailed(d.sj, index, d.nextRetry(index), d.checkUnavailable.Message))
-	case d.nextRetry(index) > 0 && !d.isClearForRetry(index):
+	case !d.isClear(index):
 	case !d.hasFinalizer() && d.f.isAnswered(AddFinalizer):
 		why := "somebody takes the finalizer " + v1alpha1.CleanupFinalizer + " from its SequentialJob"
 		if refusal, refused := d.f.refusalOf(AddFinalizer); refused {
@@ -37,23 +37,33 @@ func (d *decider) create(index int) {
 		d.need(Action{Request: AddFinalizer})
 	default:
 		job := NewJob(d.sj, index, d.nextRetry(index))
-		if left := d.secondsLeft(); left != nil {
-			setDeadline(job, *left)
-		}
+		d.setDeadline(index, job)
 		d.need(Action{Request: CreateJob, Job: job, Step: index})
 	}
 }
 
-// isClearForRetry says whether a failed step can be started again: the one after it was never started, and no pod of the last
-// attempt runs. Its Job may have left some behind, if somebody deleted it.
-func (d *decider) isClearForRetry(index int) bool {
-	d.mustBeAbsent(JobName(d.sj, index+1, 0))
+// isClear says whether nothing of what ran before is in the way of the step at index: one that is started again while the one after it
+// was never started, or any that starts after pods which a Job left behind because somebody deleted it, perhaps one of spec.finally
+// at the end before.
+func (d *decider) isClear(index int) bool {
+	reason, message := v1alpha1.ReasonRetrying, title(index)+" starts again once the pods that its last attempt left have ended"
+	switch {
+	case IsFinally(index) && (d.mayHaveLeftPods() || d.nextRetry(index) > 0):
+		reason, message = v1alpha1.ReasonStepsEnded, title(index)+" starts once the pods that a deleted Job left have ended"
+	case IsFinally(index):
+		return true
+	case d.nextRetry(index) > 0:
+		d.mustBeAbsent(d.successorName(index))
+	case finallyRuns(&d.status) > 0:
+		message = title(index) + " starts once the pods that spec.finally left have ended"
+	default:
+		return true
+	}
 	switch {
 	case d.request != nil || !d.askForLeftPods():
 		return false
 	case d.runLeftPods():
-		d.waitFor(v1alpha1.ReasonRetrying,
-			fmt.Sprintf("Job %d starts again once the pods that its last attempt left have ended", index))
+		d.waitFor(reason, message)
 		return false
 	}
 	return true
@@ -68,7 +78,7 @@ func (d *decider) askForLeftPods() bool {
 	if !d.mayHaveLeftPods() || anyPodRuns(d.f.Pods) {
 		return true
 	}
-	last := &d.status.Steps[len(d.status.Steps)-1]
+	_, last := LastStarted(&d.status)
 	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: d.sj.Namespace, Name: last.JobName, UID: last.JobUID}}
 	return d.ask(Action{Request: ListJobPods, Job: job})
 }
@@ -109,27 +119,32 @@ func (d *decider) waitForName(index int) {
 // refuseCreate says why the step at index does not start: never, or not now.
 func (d *decider) refuseCreate(index int, refusal Refusal) {
 	if refusal.Class == Invalid || refusal.Class == TooLarge {
-		d.failInvalid(index, index, strings.Join(DescribeInvalid(index, refusal.Causes), "; "))
+		d.failInvalid(index, index, strings.Join(DescribeInvalid(d.sj, index, refusal.Causes), "; "))
 		return
 	}
 	d.block(v1alpha1.ReasonJobCreateFailed, createFailed(d.sj, index, d.nextRetry(index), refusal.Message))
 }
 
 func createFailed(sj *v1alpha1.SequentialJob, index int, retry int32, message string) string {
-	return fmt.Sprintf("Job %s of step %d cannot be created, trying again: %s", JobName(sj, index, retry), index, message)
+	return fmt.Sprintf("Job %s of %s cannot be created, trying again: %s", JobName(sj, index, retry), stepNoun(index), message)
 }
 
 // failInvalid ends a sequence, of which the step at next was to start, because the API server refuses the Job of the step at index,
 // and always would.
 func (d *decider) failInvalid(next, index int, problem string) {
 	name := JobName(d.sj, next, d.nextRetry(next))
-	if d.runs(name) {
+	switch {
+	case d.runs(name):
 		d.block(v1alpha1.ReasonJobNameConflict, describeConflict(d.sj, next, d.byName[name])) // of a step that was edited away
+		return
+	case IsFinally(next):
+		d.refuseFinally(next, name, problem)
+		d.mustBeAbsent(name)
 		return
 	}
 	message := v1alpha1.ReasonInvalidSpec + ": " + cut(clean(problem), maxDetail)
-	d.fail(index, v1alpha1.ReasonInvalidSpec, message, d.now)
 	d.emit(warning(v1alpha1.ReasonJobCreateFailed, message))
+	d.fail(index, v1alpha1.ReasonInvalidSpec, message, d.now)
 	d.mustBeAbsent(name)
 }
 
@@ -138,7 +153,7 @@ func (d *decider) failInvalid(next, index int, problem string) {
 func (d *decider) block(reason, message string) {
 	message = cut(clean(message), maxDetail)
 	before := d.storedProgress()
-	if before == nil || before.Reason != reason || len(d.status.Steps) != len(d.sj.Status.Steps) {
+	if before == nil || before.Reason != reason || len(d.status.Steps) != len(d.sj.Status.Steps) || len(d.status.Finally) != len(d.sj.Status.Finally) {
 		d.emit(warning(reason, message))
 	}
 	d.waitFor(reason, message)

@@ -15,7 +15,7 @@ import (
 
 // startClock begins a time that counts against spec.activeDeadlineSeconds, unless one has begun already.
 func (d *decider) startClock(at metav1.Time) {
-	if status := &d.status; status.ActiveSince == nil {
+	if status := &d.status; status.ActiveSince == nil && status.Result == nil {
 		status.ActiveSince = at.DeepCopy()
 	}
 }
@@ -23,7 +23,7 @@ func (d *decider) startClock(at metav1.Time) {
 // countFromStart takes over a sequence that was started by a version which did not count.
 func (d *decider) countFromStart() {
 	status := &d.status
-	if d.sj.Spec.ActiveDeadlineSeconds != nil && status.Phase == v1alpha1.SequentialJobRunning && status.StartTime != nil {
+	if d.sj.Spec.ActiveDeadlineSeconds != nil && status.Phase == v1alpha1.SequentialJobRunning && status.StartTime != nil && status.Result == nil {
 		d.startClock(*status.StartTime)
 	}
 }
@@ -45,9 +45,9 @@ func (d *decider) activeUntil(at metav1.Time) time.Duration {
 	return active
 }
 
-// timeLeft is what is left of spec.activeDeadlineSeconds. There is no limit if the second value is false.
+// timeLeft is what is left of spec.activeDeadlineSeconds. There is no limit if the second value is false. spec.finally has none.
 func (d *decider) timeLeft() (time.Duration, bool) {
-	if d.sj.Spec.ActiveDeadlineSeconds == nil {
+	if d.sj.Spec.ActiveDeadlineSeconds == nil || d.status.Result != nil {
 		return 0, false
 	}
 	// More seconds than a Duration holds are 292 years.
@@ -75,28 +75,49 @@ func ceilSeconds(d time.Duration) int64 {
 	return max(0, int64(math.Ceil(d.Seconds())))
 }
 
-// setDeadline gives a Job that is about to be created its deadline.
-func setDeadline(job *batchv1.Job, seconds int64) {
-	job.Spec.ActiveDeadlineSeconds = &seconds
-	metav1.SetMetaDataAnnotation(&job.ObjectMeta, v1alpha1.DeadlineAnnotation, strconv.FormatInt(seconds, 10))
+// setDeadline gives a Job that is about to be created for the step at index its deadline.
+func (d *decider) setDeadline(index int, job *batchv1.Job) {
+	var left *int64
+	if d.isLimited(index) {
+		left = d.secondsLeft()
+	}
+	seconds, isStep := lowerDeadline(left, d.stepDeadline(index), false)
+	if seconds == nil {
+		return
+	}
+	text := strconv.FormatInt(*seconds, 10)
+	job.Spec.ActiveDeadlineSeconds = copyOf(seconds)
+	metav1.SetMetaDataAnnotation(&job.ObjectMeta, v1alpha1.DeadlineAnnotation, text)
+	if isStep {
+		metav1.SetMetaDataAnnotation(&job.ObjectMeta, v1alpha1.StepDeadlineAnnotation, text)
+	}
 }
 
 // changeDeadline corrects the activeDeadlineSeconds of the running step's Job: it counts from the Job's start, and anew whenever
 // the Job is resumed. A value that somebody else has set, such as an admission policy, stays unless ours is lower.
-func (d *decider) changeDeadline(change *JobChange, suspend bool) {
+func (d *decider) changeDeadline(change *JobChange, index int, suspend bool) {
 	if suspend {
 		return // it does not count while the Job is suspended
 	}
-	is, own, foreign := change.Job.Spec.ActiveDeadlineSeconds, d.ownDeadline(change.Job), d.foreignDeadline(change.Job)
+	job := change.Job
+	is, foreign, hasStep := job.Spec.ActiveDeadlineSeconds, d.foreignDeadline(job), d.hasStepDeadline(job)
+	own, isStep := lowerDeadline(d.sequenceDeadline(index, job), d.stepDeadline(index), hasStep)
 	want := own
 	if own == nil || foreign != nil && *foreign <= *own {
-		want = foreign
+		want, isStep = foreign, false
 	}
-	if ptr.Equal(want, is) {
+	if ptr.Equal(want, is) && isStep == hasStep {
 		return
 	}
 	change.ActiveDeadlineSeconds = &want
-	for key, value := range map[string]*int64{v1alpha1.DeadlineAnnotation: own, v1alpha1.ForeignDeadlineAnnotation: foreign} {
+	notes := map[string]*int64{v1alpha1.DeadlineAnnotation: own, v1alpha1.ForeignDeadlineAnnotation: foreign}
+	if _, isNoted := job.Annotations[v1alpha1.StepDeadlineAnnotation]; isNoted {
+		change.Annotations[v1alpha1.StepDeadlineAnnotation] = nil
+	}
+	if isStep {
+		notes[v1alpha1.StepDeadlineAnnotation] = own
+	}
+	for key, value := range notes {
 		change.Annotations[key] = nil
 		if want == own && value != nil {
 			change.Annotations[key] = new(strconv.FormatInt(*value, 10))
@@ -104,23 +125,23 @@ func (d *decider) changeDeadline(change *JobChange, suspend bool) {
 	}
 }
 
-// ownDeadline is the activeDeadlineSeconds that the Job of the running step has to have for spec.activeDeadlineSeconds.
-func (d *decider) ownDeadline(job *batchv1.Job) *int64 {
-	is := job.Spec.ActiveDeadlineSeconds
-	left, limited := d.timeLeft()
+// sequenceDeadline is the activeDeadlineSeconds that the Job of the running step has to have for spec.activeDeadlineSeconds.
+func (d *decider) sequenceDeadline(index int, job *batchv1.Job) *int64 {
+	is, isSet := job.Spec.ActiveDeadlineSeconds, d.hasSequenceDeadline(job)
+	left, _ := d.timeLeft()
 	switch {
-	case !limited:
+	case !d.isLimited(index):
 		return nil
 	case isJobSuspended(job):
 		return d.secondsLeft()
-	case !isCounting(job) && d.isOwnDeadline(job):
+	case !isCounting(job) && isSet:
 		return is
 	case !isCounting(job):
 		return d.secondsLeft()
 	}
 	seconds := ceilSeconds(d.now.Add(left).Sub(job.Status.StartTime.Time))
 	// Times are stored in whole seconds, and the Job controller sets its own: a second more or less is no difference.
-	if d.isOwnDeadline(job) && seconds-*is <= 1 && *is-seconds <= 1 {
+	if isSet && seconds-*is <= 1 && *is-seconds <= 1 {
 		return is
 	}
 	return &seconds
@@ -158,11 +179,11 @@ func (d *decider) foreignDeadline(job *batchv1.Job) *int64 {
 
 // failForTime ends a sequence whose time is up before the step at index starts.
 func (d *decider) failForTime(index int) {
-	message := fmt.Sprintf("Job %d (%s) was not started: %s: %s", index, d.sj.Spec.Containers[index].Name,
+	message := fmt.Sprintf("%s (%s) was not started: %s: %s", title(index), nameAt(&d.sj.Spec, index),
 		v1alpha1.ReasonDeadlineExceeded, d.describeTimeout())
+	d.emit(warning(v1alpha1.ReasonDeadlineExceeded, message))
 	d.fail(index, v1alpha1.ReasonDeadlineExceeded, message, d.now)
 	d.spendAllTime()
-	d.emit(warning(v1alpha1.ReasonDeadlineExceeded, message))
 }
 
 func (d *decider) describeTimeout() string {

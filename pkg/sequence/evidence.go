@@ -54,8 +54,8 @@ func (d *decider) isOwn(job *batchv1.Job) bool {
 
 // runningStep returns the step that runs according to the stored status, or nil.
 func (d *decider) runningStep() *v1alpha1.StepStatus {
-	if n := len(d.sj.Status.Steps); n > 0 && d.sj.Status.Steps[n-1].State == v1alpha1.StepRunning {
-		return &d.sj.Status.Steps[n-1]
+	if _, last := LastStarted(&d.sj.Status); last != nil && last.State == v1alpha1.StepRunning {
+		return last
 	}
 	return nil
 }
@@ -91,20 +91,35 @@ func (d *decider) mustBeAbsent(name string) {
 // successor returns the Job of the step after index, whatever became of that step since. It was only created because the
 // step at index was Complete, so it proves that.
 func (d *decider) successor(index int) *batchv1.Job {
-	return d.byName[JobName(d.sj, index+1, 0)]
+	return d.byName[d.successorName(index)]
+}
+
+// successorName is the name of that Job.
+func (d *decider) successorName(index int) string {
+	if IsFinally(index) {
+		return JobName(d.sj, index+1, d.nextRetry(index+1))
+	}
+	return JobName(d.sj, index+1, 0)
 }
 
 // isStartRecorded says whether the stored status knows the Job of the step at index. A step whose Job was found just now has
-// to be recorded before the next one starts: never are there two Jobs that no status names.
+// to be recorded before the next one starts: never are there two Jobs that no status names. And only success may be inferred
+// from a later Job: before spec.finally, and after one of it that failed, the end has to be recorded, too.
 func (d *decider) isStartRecorded(index int) bool {
-	stored := d.sj.Status.Steps
-	return index < 0 || index < len(stored) && stored[index].JobUID == d.status.Steps[index].JobUID
+	switch index {
+	case -1:
+		return true
+	case FirstFinally - 1:
+		return d.sj.Status.Result != nil
+	}
+	stored, now := entryAt(&d.sj.Status, index), entryAt(&d.status, index)
+	return stored != nil && stored.JobUID == now.JobUID && (!IsFinally(index) || now.State != v1alpha1.StepFailed || stored.State == now.State)
 }
 
 // startedAs returns the Job of a step that exists although the status does not record it: it was created just now, or
 // by a controller that ended before it could write that down.
 func (d *decider) startedAs(index int) *batchv1.Job {
-	if index >= len(d.sj.Spec.Containers) {
+	if ContainerAt(&d.sj.Spec, index) == nil {
 		return nil
 	}
 	job := d.byName[JobName(d.sj, index, d.nextRetry(index))]

@@ -38,11 +38,17 @@ const (
 // describeFailure says more about a failed Job than its reason. It has its pods asked first, unless it is known already what they
 // say. A failure is recorded even if they cannot be asked.
 func (d *decider) describeFailure(index int, job *batchv1.Job, failed *batchv1.JobCondition) (failure, bool) {
-	why := failure{reason: conditionReason(failed.Reason)}
+	why := failure{reason: d.reasonOf(index, job, failed.Reason)}
 	exceeded := failed.Reason == batchv1.JobReasonDeadlineExceeded
 	reported := d.causeReported(index)
 	switch {
-	case exceeded && d.sj.Spec.ActiveDeadlineSeconds != nil && d.isOwnDeadline(job):
+	case exceeded && d.isStoppedByCancel(index, job):
+		return failure{reason: v1alpha1.ReasonCancelled, detail: joinNonEmpty("; ", "stopped by spec.cancel", reported)}, true
+	case why.reason == v1alpha1.ReasonStepDeadlineExceeded && exceeded:
+		why.detail = joinNonEmpty("; ", fmt.Sprintf("the attempt was active for longer than its activeDeadlineSeconds (%d)",
+			*job.Spec.ActiveDeadlineSeconds), reported)
+		return why, true
+	case exceeded && d.hasSequenceDeadline(job) && d.isLimited(index):
 		why.outOfTime = true
 		why.detail = joinNonEmpty("; ", d.describeTimeout(), reported)
 		return why, true
@@ -63,10 +69,18 @@ func (d *decider) describeFailure(index int, job *batchv1.Job, failed *batchv1.J
 	if _, refused := d.f.refusalOf(ListJobPods); refused {
 		d.tryAgain = true // to complete it
 		why.detail = joinNonEmpty("; ", clean(failed.Message), detailMissing)
-	} else if why.detail = FailureDetail(d.status.Steps[index].Name, d.f.JobPods); why.detail == "" {
+	} else if why.detail = FailureDetail(entryAt(&d.status, index).Name, d.f.JobPods); why.detail == "" {
 		why.detail = joinNonEmpty("; ", clean(failed.Message), reported)
 	}
 	return why, true
+}
+
+// reasonOf is the reason for which a Job fails as the SequentialJob has it, given that of the Job's condition.
+func (d *decider) reasonOf(index int, job *batchv1.Job, reason string) string {
+	if reason == batchv1.JobReasonDeadlineExceeded && d.hasStepDeadline(job) && d.stepDeadline(index) != nil {
+		return v1alpha1.ReasonStepDeadlineExceeded
+	}
+	return conditionReason(reason)
 }
 
 // timeSinceEnd is for how long a step has been over.
@@ -79,11 +93,10 @@ func (d *decider) timeSinceEnd(step *v1alpha1.StepStatus) time.Duration {
 
 // completeFailure adds to a recorded failure what its pods say, if they could not be asked before.
 func (d *decider) completeFailure() {
-	index := len(d.status.Steps) - 1
-	if index < 0 || d.status.Steps[index].State != v1alpha1.StepFailed || !strings.HasSuffix(d.status.Steps[index].Message, detailMissing) {
+	step := d.incompleteFailure()
+	if step == nil {
 		return
 	}
-	step := &d.status.Steps[index]
 	job := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Namespace: d.sj.Namespace, Name: step.JobName, UID: step.JobUID}}
 	if !d.ask(Action{Request: ListJobPods, Job: job, Optional: true}) {
 		return
@@ -101,8 +114,26 @@ func (d *decider) completeFailure() {
 	}
 	for i := range d.status.Conditions {
 		c := &d.status.Conditions[i]
-		c.Message = strings.ReplaceAll(c.Message, before, step.Message)
+		c.Message = strings.Replace(c.Message, before, step.Message, 1) // that of a later one may be the same
 	}
+	if result := d.status.Result; result != nil {
+		result.Message = strings.Replace(result.Message, before, step.Message, 1)
+	}
+	d.atOnce = d.incompleteFailure() != nil
+}
+
+// incompleteFailure returns the first entry of the status whose failure lacks what its pods say, or nil.
+func (d *decider) incompleteFailure() *v1alpha1.StepStatus {
+	entries := []*v1alpha1.StepStatus{entryAt(&d.status, len(d.status.Steps)-1)}
+	for i := range d.status.Finally {
+		entries = append(entries, &d.status.Finally[i])
+	}
+	for _, entry := range entries {
+		if entry != nil && entry.State == v1alpha1.StepFailed && strings.HasSuffix(entry.Message, detailMissing) {
+			return entry
+		}
+	}
+	return nil
 }
 
 // FailureDetail says in one line how the container of a step failed: exit code, reason or signal, termination message and

@@ -31,6 +31,7 @@ func checkAction(t *testing.T, f *sequence.Facts, a *sequence.Action) {
 	}, a.Request) {
 		t.Errorf("a SequentialJob that is being deleted goes on with %q", a.Request)
 	}
+	checkFinallyAction(t, f, a)
 	switch a.Request {
 	case sequence.CreateJob:
 		checkCreate(t, f, a)
@@ -95,11 +96,16 @@ func checkCreate(t *testing.T, f *sequence.Facts, a *sequence.Action) {
 	if sequence.Finished(&sj.Status) || ptr.Deref(sj.Spec.Suspend, false) || !isLive(f) {
 		t.Errorf("Job %s is created in phase %s, suspend %v, read live: %v", job.Name, sj.Status.Phase, sj.Spec.Suspend, isLive(f))
 	}
+	if awaitsApproval(&sj.Spec, job.Labels[v1alpha1.StepNameLabel]) {
+		t.Errorf("Job %s is created without approval", job.Name)
+	}
 	if !slices.Contains(sj.Finalizers, v1alpha1.CleanupFinalizer) {
 		t.Errorf("Job %s is created without the finalizer", job.Name)
 	}
-	if n := len(sj.Status.Steps); n > 0 && sj.Status.Steps[n-1].State == v1alpha1.StepRunning {
-		other := knownJob(f, func(other *batchv1.Job) bool { return other.UID == sj.Status.Steps[n-1].JobUID })
+	_, last := sequence.LastStarted(&sj.Status)
+	isForged := sj.Status.Result != nil && len(sj.Status.Finally) == 0 // there is no result while a step runs
+	if last != nil && !isForged && last.State == v1alpha1.StepRunning {
+		other := knownJob(f, func(other *batchv1.Job) bool { return other.UID == last.JobUID })
 		if other != nil && !HasEnded(other) && !isOverByItsPod(f, other) {
 			t.Errorf("Job %s is created while Job %s runs", job.Name, other.Name)
 		}
@@ -112,10 +118,13 @@ func checkCreate(t *testing.T, f *sequence.Facts, a *sequence.Action) {
 	if owner := metav1.GetControllerOf(job); owner == nil || owner.UID != sj.UID {
 		t.Errorf("Job %s is owned by %v", job.Name, owner)
 	}
-	if a.Step >= len(sj.Spec.Containers) || job.Spec.Template.Spec.Containers[0].Name != sj.Spec.Containers[a.Step].Name {
+	if container := sequence.ContainerAt(&sj.Spec, a.Step); container == nil || job.Spec.Template.Spec.Containers[0].Name != container.Name {
 		t.Errorf("Job %s does not run step %d", job.Name, a.Step)
 	}
 	// A number of retries beyond what the API allows can only be forged; the API server then refuses the Job.
+	if finallyRuns(&sj.Status) > v1alpha1.MaxRetries {
+		return
+	}
 	for i := range sj.Status.Steps {
 		if r := sj.Status.Steps[i].Retries; r < 0 || r >= v1alpha1.MaxRetries {
 			return
@@ -135,15 +144,15 @@ func isOverByItsPod(f *sequence.Facts, job *batchv1.Job) bool {
 // checkChange expects that only the running step's Job is changed, and not resumed if somebody else suspended it.
 func checkChange(t *testing.T, f *sequence.Facts, change *sequence.JobChange) {
 	t.Helper()
-	job, steps := change.Job, f.SequentialJob.Status.Steps
-	if len(steps) == 0 || job.UID != steps[len(steps)-1].JobUID || HasEnded(job) {
-		t.Errorf("Job %s is changed while the steps are %+v", job.Name, steps)
+	job := change.Job
+	if _, last := sequence.LastStarted(&f.SequentialJob.Status); last == nil || job.UID != last.JobUID || HasEnded(job) {
+		t.Errorf("Job %s is changed while this was started last: %+v", job.Name, last)
 	}
 	if !isLive(f) {
 		t.Errorf("Job %s is changed on what a cache has", job.Name)
 	}
 	ours := job.Annotations[v1alpha1.SuspendedByAnnotation] == v1alpha1.ControllerName
-	if isSuspended(job) && !ours && (change.Suspend != nil || change.Annotations[v1alpha1.SuspendedByAnnotation] != nil) {
+	if isSuspended(job) && !ours && !stopsForCancel(f.SequentialJob, change) && (change.Suspend != nil || change.Annotations[v1alpha1.SuspendedByAnnotation] != nil) {
 		t.Errorf("Job %s, which somebody else has suspended, is changed: %+v", job.Name, change)
 	}
 	if owner := metav1.GetControllerOf(job); owner != nil && change.OwnerReferences != nil {
@@ -183,7 +192,8 @@ func checkStatusFits(t *testing.T, before, after *v1alpha1.SequentialJobStatus) 
 		return
 	}
 	isFailed := after.Phase == v1alpha1.SequentialJobFailed
-	if after.ActiveSince != nil || after.CompletionTime == nil || isFailed && (after.Progress.FailedIndex == nil || after.FailedWith == nil) {
+	isStepsFailure := isFailed && after.Progress.FailureReason != v1alpha1.ReasonFinallyFailed && before.Result == nil // which may be forged
+	if after.ActiveSince != nil || after.CompletionTime == nil || isStepsFailure && (after.Progress.FailedIndex == nil || after.FailedWith == nil) {
 		t.Errorf("phase %s, active since %v, completed at %v, progress %+v, failed with %v",
 			after.Phase, after.ActiveSince, after.CompletionTime, after.Progress, after.FailedWith)
 	}

@@ -62,7 +62,7 @@ func fuzzNext(t *testing.T, bytes []byte) {
 		if a.Request == sequence.EndTurn {
 			return
 		}
-		if most := 30 + len(facts.SequentialJob.Spec.Containers); requests > most {
+		if most := 30 + 2*len(facts.SequentialJob.Spec.Containers); requests > most {
 			t.Fatalf("a turn of more than %d requests: %v", most, asked)
 		}
 		asked[string(a.Request)]++

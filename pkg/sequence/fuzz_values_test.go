@@ -101,8 +101,12 @@ func (d *dice) condition() metav1.Condition {
 func (d *dice) step(sj *v1alpha1.SequentialJob, i int) v1alpha1.StepStatus {
 	at := oneOf(d, i, i, i, i+1, 0)
 	retries := oneOf(d, 0, 0, d.int32())
+	name := fmt.Sprintf("step-%d", at)
+	if sequence.IsFinally(at) {
+		name = fmt.Sprintf("finally-%d", at-sequence.FirstFinally)
+	}
 	return v1alpha1.StepStatus{
-		Name: oneOf(d, fmt.Sprintf("step-%d", at), "forged", ""), JobName: oneOf(d, sequence.JobName(sj, at, retries), "forged", ""),
+		Name: oneOf(d, name, "forged", ""), JobName: oneOf(d, sequence.JobName(sj, at, retries), "forged", ""),
 		JobUID: d.jobUID(at), State: oneOf[v1alpha1.StepState](d, "Running", "Completed", "Failed", "", "Forged"),
 		StartTime: maybe(d, d.time), CompletionTime: maybe(d, d.time), Retries: retries, Message: d.text(),
 	}
@@ -122,6 +126,7 @@ func (d *dice) status(sj *v1alpha1.SequentialJob) v1alpha1.SequentialJobStatus {
 			return v1alpha1.JobProgress{
 				CurrentIndex: d.int32(), CurrentStep: d.text(), Completions: d.text(), FailedIndex: maybe(d, d.int32),
 				CompletedIndices: several(d, 3, func(int) int32 { return d.int32() }), FailureReason: d.text(), Retries: oneOf(d, 0, 1, d.int32()),
+				FinallyRuns: oneOf(d, 0, 1, 1, 2, d.int32()),
 			}
 		}),
 		State: maybe(d, func() v1alpha1.ExecutionState {
@@ -133,6 +138,7 @@ func (d *dice) status(sj *v1alpha1.SequentialJob) v1alpha1.SequentialJobStatus {
 			return v1alpha1.SpecCheck{Generation: oneOf(d, 1, 2, d.int64()),
 				Result: oneOf[v1alpha1.SpecCheckResult](d, "Accepted", "Refused", "Unknown", "Forged"), Message: d.text()}
 		}),
+		Result: d.result(), Finally: oneOf(d, nil, several(d, 3, func(i int) v1alpha1.StepStatus { return d.step(sj, sequence.FirstFinally+i) })),
 		FailedWith: maybe(d, func() v1alpha1.FailedWith {
 			return v1alpha1.FailedWith{StepsHash: d.text(), Retries: d.int32(), ActiveDeadlineSeconds: maybe(d, d.int64)}
 		}),
@@ -152,9 +158,12 @@ func (d *dice) sequence() *v1alpha1.SequentialJob {
 	sj.Spec.Retries, sj.Spec.ActiveDeadlineSeconds = maybe(d, d.int32), maybe(d, d.int64)
 	sj.Spec.TTLSecondsAfterFinished, sj.Spec.BackoffLimit = maybe(d, d.int32), maybe(d, d.int32)
 	sj.Spec.Template.Labels, sj.Spec.Template.Annotations = d.labels(), d.labels()
+	sj.Spec.StepOverrides = several(d, 3, d.override)
 	sj.Spec.AdvanceOn = maybe(d, func() v1alpha1.AdvanceOn {
 		return oneOf(d, v1alpha1.AdvanceOnJobComplete, v1alpha1.AdvanceOnPodSucceeded, v1alpha1.AdvanceOnPodSucceeded)
 	})
+	sj.Spec.Cancel = oneOf(d, nil, nil, new(false), new(true))
+	sj.Spec.Finally = oneOf(d, nil, several(d, 3, d.finallyContainer))
 	sj.Status = d.status(sj)
 	sj.Finalizers = d.finalizers()
 	if d.below(8) == 1 {
@@ -172,8 +181,12 @@ func (d *dice) finalizers() []string {
 func (d *dice) job(sj *v1alpha1.SequentialJob, i int) *batchv1.Job {
 	// The names may come from a longer sequence, so that there are Jobs of steps that were edited away.
 	wide := sj.DeepCopy()
-	for len(wide.Spec.Containers) <= i {
-		wide.Spec.Containers = append(wide.Spec.Containers, corev1.Container{Name: "gone"})
+	for sequence.ContainerAt(&wide.Spec, i) == nil {
+		if sequence.IsFinally(i) {
+			wide.Spec.Finally = append(wide.Spec.Finally, corev1.Container{Name: "gone"})
+		} else {
+			wide.Spec.Containers = append(wide.Spec.Containers, corev1.Container{Name: "gone"})
+		}
 	}
 	job := sequence.NewJob(wide, i, oneOf(d, 0, 0, 0, 1, 2, d.int32()))
 	job.UID = d.jobUID(i)
@@ -184,7 +197,7 @@ func (d *dice) job(sj *v1alpha1.SequentialJob, i int) *batchv1.Job {
 	job.DeletionTimestamp = maybe(d, d.time)
 	job.Status.Succeeded, job.Status.Failed, job.Status.Terminating = oneOf(d, 0, 0, d.int32()), d.int32(), maybe(d, d.int32)
 	job.Annotations = oneOf(d, nil, job.Annotations, map[string]string{v1alpha1.SuspendedByAnnotation: v1alpha1.ControllerName}, d.labels())
-	for _, key := range []string{v1alpha1.DeadlineAnnotation, v1alpha1.ForeignDeadlineAnnotation} {
+	for _, key := range []string{v1alpha1.DeadlineAnnotation, v1alpha1.ForeignDeadlineAnnotation, v1alpha1.StepDeadlineAnnotation} {
 		if job.Annotations != nil && d.below(3) == 1 {
 			job.Annotations[key] = oneOf(d, strconv.FormatInt(d.int64(), 10), "forged")
 		}
@@ -229,7 +242,9 @@ func (d *dice) refusal() sequence.Refusal {
 // jobs returns any Jobs with names of their own, as an API server has them.
 func (d *dice) jobs(sj *v1alpha1.SequentialJob) []*batchv1.Job {
 	var out []*batchv1.Job
-	for _, job := range several(d, 6, func(i int) *batchv1.Job { return d.job(sj, oneOf(d, i, i, 0)) }) {
+	for _, job := range several(d, 6, func(i int) *batchv1.Job {
+		return d.job(sj, oneOf(d, i, i, 0, sequence.FirstFinally, sequence.FirstFinally+i))
+	}) {
 		if !slices.ContainsFunc(out, func(other *batchv1.Job) bool { return other.Name == job.Name || other.UID == job.UID }) {
 			out = append(out, job)
 		}

@@ -1,7 +1,6 @@
 package sequence
 
 import (
-	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
@@ -14,22 +13,19 @@ import (
 
 var containerPath = regexp.MustCompile(`^spec\.template\.spec\.containers\[(\d+)\]`)
 
-// SuspectSteps returns the indices of the steps that the causes of a refused NewCheckJob name, in order; all steps from the first
-// that it held if some cause names none, because any step's Job may then be at fault.
-func SuspectSteps(sj *v1alpha1.SequentialJob, first int, causes []metav1.StatusCause) []int {
+// SuspectSteps returns those of the indices of a refused NewCheckJob that the causes name, in order; all of them if some cause names
+// none, because any step's Job may then be at fault.
+func SuspectSteps(indices []int, causes []metav1.StatusCause) []int {
 	var suspects []int
 	for _, cause := range causes {
-		index, ok := containerIndex(cause.Field)
-		if index += first; !ok || index >= len(sj.Spec.Containers) {
-			suspects = nil
-			break
+		place, ok := containerIndex(cause.Field)
+		if !ok || place >= len(indices) {
+			return indices
 		}
-		suspects = append(suspects, index)
+		suspects = append(suspects, indices[place])
 	}
 	if len(suspects) == 0 {
-		for i := first; i < len(sj.Spec.Containers); i++ {
-			suspects = append(suspects, i)
-		}
+		return indices
 	}
 	slices.Sort(suspects)
 	return slices.Compact(suspects)
@@ -37,10 +33,10 @@ func SuspectSteps(sj *v1alpha1.SequentialJob, first int, causes []metav1.StatusC
 
 // DescribeInvalid says what is wrong with the step at index in terms of the fields of the SequentialJob, given the
 // causes for which the API server refused that step's Job. It returns one text a cause.
-func DescribeInvalid(index int, causes []metav1.StatusCause) []string {
+func DescribeInvalid(sj *v1alpha1.SequentialJob, index int, causes []metav1.StatusCause) []string {
 	var out []string
 	for _, cause := range causes {
-		if text := joinNonEmpty(": ", ownField(cause.Field, index), cause.Message); !slices.Contains(out, text) {
+		if text := joinNonEmpty(": ", ownField(sj, index, cause.Field), cause.Message); !slices.Contains(out, text) {
 			out = append(out, text)
 		}
 	}
@@ -48,9 +44,9 @@ func DescribeInvalid(index int, causes []metav1.StatusCause) []string {
 }
 
 // ownField translates a field of a step's Job into the field of the SequentialJob that it came from.
-func ownField(field string, index int) string {
+func ownField(sj *v1alpha1.SequentialJob, index int, field string) string {
 	if rest := containerPath.ReplaceAllString(field, ""); rest != field {
-		return fmt.Sprintf("spec.containers[%d]%s", index, rest)
+		return fieldAt(index) + rest
 	}
 	for _, to := range []struct{ job, own string }{
 		{"spec.template.labels", "spec.template.metadata.labels"},
@@ -59,8 +55,12 @@ func ownField(field string, index int) string {
 		{"metadata.annotations", "spec.template.metadata.annotations"},
 	} {
 		if rest, ok := strings.CutPrefix(field, to.job); ok {
-			return to.own + rest
+			field = to.own + rest
+			break
 		}
+	}
+	if override := overrideOf(&sj.Spec, nameAt(&sj.Spec, index)); override != nil {
+		return overriddenField(sj, index, override, field)
 	}
 	return field
 }

@@ -28,29 +28,30 @@ func causes(fields ...string) []metav1.StatusCause {
 }
 
 func TestSuspectSteps(t *testing.T) {
+	three := []int{0, 1, 2}
 	for name, tc := range map[string]struct {
-		first  int
-		causes []metav1.StatusCause
-		want   []int
+		indices []int
+		causes  []metav1.StatusCause
+		want    []int
 	}{
-		"one step":                           {0, causes("spec.template.spec.containers[1].image"), []int{1}},
-		"the container itself":               {0, causes("spec.template.spec.containers[2]"), []int{2}},
-		"several steps, in order, each once": {0, causes("spec.template.spec.containers[2].image", "spec.template.spec.containers[0].name", "spec.template.spec.containers[2].name"), []int{0, 2}},
-		"no cause":                           {0, nil, []int{0, 1, 2}},
-		"a cause that names no step":         {0, causes("spec.template.spec.restartPolicy"), []int{0, 1, 2}},
+		"one step":                           {three, causes("spec.template.spec.containers[1].image"), []int{1}},
+		"the container itself":               {three, causes("spec.template.spec.containers[2]"), []int{2}},
+		"several steps, in order, each once": {three, causes("spec.template.spec.containers[2].image", "spec.template.spec.containers[0].name", "spec.template.spec.containers[2].name"), []int{0, 2}},
+		"no cause":                           {three, nil, []int{0, 1, 2}},
+		"a cause that names no step":         {three, causes("spec.template.spec.restartPolicy"), []int{0, 1, 2}},
 		"one that does and one that does not": {
-			0, causes("spec.template.spec.containers[1].image", "spec.template.labels"), []int{0, 1, 2},
+			three, causes("spec.template.spec.containers[1].image", "spec.template.labels"), []int{0, 1, 2},
 		},
-		"an init container is no step":                {0, causes("spec.template.spec.initContainers[1].image"), []int{0, 1, 2}},
-		"a step that there is not":                    {0, causes("spec.template.spec.containers[3].image"), []int{0, 1, 2}},
-		"an index that is not a number":               {0, causes("spec.template.spec.containers[x].image"), []int{0, 1, 2}},
-		"an index beyond all numbers":                 {0, causes("spec.template.spec.containers[99999999999999999999].image"), []int{0, 1, 2}},
-		"counted from the first that was asked about": {1, causes("spec.template.spec.containers[1].image"), []int{2}},
-		"all from there on":                           {1, causes("spec.template.labels"), []int{1, 2}},
-		"a step after the last":                       {1, causes("spec.template.spec.containers[2].image"), []int{1, 2}},
+		"an init container is no step":                {three, causes("spec.template.spec.initContainers[1].image"), []int{0, 1, 2}},
+		"a step that there is not":                    {three, causes("spec.template.spec.containers[3].image"), []int{0, 1, 2}},
+		"an index that is not a number":               {three, causes("spec.template.spec.containers[x].image"), []int{0, 1, 2}},
+		"an index beyond all numbers":                 {three, causes("spec.template.spec.containers[99999999999999999999].image"), []int{0, 1, 2}},
+		"counted from the first that was asked about": {three[1:], causes("spec.template.spec.containers[1].image"), []int{2}},
+		"all from there on":                           {three[1:], causes("spec.template.labels"), []int{1, 2}},
+		"a step after the last":                       {three[1:], causes("spec.template.spec.containers[2].image"), []int{1, 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, sequence.SuspectSteps(newSequence("a", "b", "c"), tc.first, tc.causes)); diff != "" {
+			if diff := cmp.Diff(tc.want, sequence.SuspectSteps(tc.indices, tc.causes)); diff != "" {
 				t.Errorf("unexpected steps (-want +got):\n%s", diff)
 			}
 		})
@@ -58,6 +59,7 @@ func TestSuspectSteps(t *testing.T) {
 }
 
 func TestDescribeInvalid(t *testing.T) {
+	sj := newSequence("a", "b", "c", "d", "e", "f", "g", "h")
 	for name, tc := range map[string]struct {
 		causes []metav1.StatusCause
 		want   []string
@@ -77,7 +79,7 @@ func TestDescribeInvalid(t *testing.T) {
 		"the same one twice":      {causes("metadata.labels", "spec.template.labels"), []string{"spec.template.metadata.labels: Required value"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, sequence.DescribeInvalid(7, tc.causes)); diff != "" {
+			if diff := cmp.Diff(tc.want, sequence.DescribeInvalid(sj, 7, tc.causes)); diff != "" {
 				t.Errorf("unexpected texts (-want +got):\n%s", diff)
 			}
 		})

@@ -53,14 +53,17 @@ func (w *world) checkPhase(sj *v1alpha1.SequentialJob, status *v1alpha1.Sequenti
 	if ended != (status.CompletionTime != nil) || (ended && state.Active > 0) {
 		w.problem("phase %s with completionTime %v and %d active steps", status.Phase, status.CompletionTime, state.Active)
 	}
-	if isFailed != (progress.FailedIndex != nil) || isFailed != (progress.FailureReason != "") {
+	hasFailed := isFailed || status.Result != nil && status.Result.Type != v1alpha1.ResultCompleted
+	isStepsFailure := hasFailed && progress.FailureReason != v1alpha1.ReasonFinallyFailed
+	if isStepsFailure != (progress.FailedIndex != nil) || hasFailed != (progress.FailureReason != "") {
 		w.problem("phase %s with progress %+v", status.Phase, *progress)
 	}
 	// A failed step is about to be started again, or ends the sequence. A deadline can end it without one.
-	if mayFail := isFailed || granted(status) > startedAgain(status); state.Failed > 0 && !mayFail {
+	if mayFail := hasFailed || granted(status) > startedAgain(status); state.Failed > 0 && !mayFail {
 		w.problem("phase %s with state %+v", status.Phase, state)
 	}
-	neverStarted := progress.FailureReason == v1alpha1.ReasonDeadlineExceeded || progress.FailureReason == v1alpha1.ReasonInvalidSpec
+	neverStarted := slices.Contains([]string{v1alpha1.ReasonDeadlineExceeded, v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonCancelled,
+		v1alpha1.ReasonFinallyFailed}, progress.FailureReason)
 	if isFailed && state.Failed != 1 && !neverStarted {
 		w.problem("phase %s for %s with state %+v", status.Phase, progress.FailureReason, state)
 	}
@@ -71,7 +74,7 @@ func (w *world) checkPhase(sj *v1alpha1.SequentialJob, status *v1alpha1.Sequenti
 		(status.Phase == v1alpha1.SequentialJobRunning && len(status.Steps) == 0) {
 		w.problem("phase %s with %d steps started", status.Phase, len(status.Steps))
 	}
-	runs := status.Phase == v1alpha1.SequentialJobRunning || status.Phase == v1alpha1.SequentialJobPending
+	runs := (status.Phase == v1alpha1.SequentialJobRunning || status.Phase == v1alpha1.SequentialJobPending) && status.Result == nil
 	if runs != (status.ActiveSince != nil) || status.ActiveSeconds < 0 {
 		w.problem("phase %s, active since %v and for %d seconds before", status.Phase, status.ActiveSince, status.ActiveSeconds)
 	}

@@ -1,9 +1,7 @@
 package sequence_test
 
 import (
-	"fmt"
 	"reflect"
-	"strconv"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -16,16 +14,17 @@ import (
 // checkCreate holds a Job that a controller creates, having read the SequentialJob like that, against the promises of the
 // product.
 func (w *world) checkCreate(seen *v1alpha1.SequentialJob, job *batchv1.Job) {
-	index, err := strconv.Atoi(job.Labels[v1alpha1.StepIndexLabel])
-	if err != nil {
-		w.problem("Job %s carries no index: %v", job.Name, err)
-	}
+	index := w.indexOf(job)
 	// One that is deleted at that very moment is not gone before this Job is.
 	if w.sj == nil || w.sj.UID != seen.UID || !seen.DeletionTimestamp.IsZero() {
 		w.problem("Job %s is created after its SequentialJob was deleted", job.Name)
 	}
+	w.checkOrder(seen, index, job)
 	if ptr.Deref(seen.Spec.Suspend, false) {
 		w.problem("Job %s is created while spec.suspend is true", job.Name)
+	}
+	if awaitsApproval(&seen.Spec, job.Labels[v1alpha1.StepNameLabel]) {
+		w.problem("Job %s is created without approval", job.Name)
 	}
 	if sequence.Finished(&seen.Status) {
 		w.problem("Job %s is created after its sequence ended", job.Name)
@@ -41,18 +40,22 @@ func (w *world) checkCreate(seen *v1alpha1.SequentialJob, job *batchv1.Job) {
 		}
 	}
 	record := jobRecord{owner: seen.UID, name: job.Name, index: index, step: job.Spec.Template.Spec.Containers[0].Name}
+	record.told = job.Annotations[v1alpha1.ResultAnnotation]
 	record.pod.watched = job.Spec.Template.Labels[v1alpha1.AdvanceOnLabel] != ""
-	if record.retry = w.checkAttempt(seen, &record); record.retry > 0 {
+	if record.retry = w.checkAttempt(seen, &record); record.retry > 0 && !sequence.IsFinally(index) {
 		w.checkGranted(&record)
 	}
 	if want := sequence.JobName(seen, index, record.retry); record.name != want {
-		w.problem("the next Job of step %d is %s, want %s", index, record.name, want)
+		w.problem("the next Job of %s is %s, want %s", nounOf(index), record.name, want)
 	}
 	w.ledger[job.UID] = record
 }
 
 // checkAttempt holds a Job against those that were created before it, and returns which retry of its step it is.
 func (w *world) checkAttempt(seen *v1alpha1.SequentialJob, job *jobRecord) int32 {
+	if sequence.IsFinally(job.index) {
+		return w.checkFinallyAttempt(seen, job)
+	}
 	retry, before := int32(0), job.index == 0
 	for uid, other := range w.ledger {
 		isComplete := other.complete || other.done || other.pod.succeeded && isByPod(seen)
@@ -83,7 +86,7 @@ func (w *world) checkAttempt(seen *v1alpha1.SequentialJob, job *jobRecord) int32
 func (w *world) checkGranted(job *jobRecord) {
 	created := int32(1)
 	for _, other := range w.ledger {
-		if other.owner == job.owner && other.retry > 0 {
+		if other.owner == job.owner && other.retry > 0 && !sequence.IsFinally(other.index) {
 			created++
 		}
 	}
@@ -116,7 +119,7 @@ func (w *world) checkChange(job *batchv1.Job, change *sequence.JobChange) {
 		w.problem("Job %s is changed, and was never ours", job.Name)
 	case sequence.HasEnded(job):
 		w.problem("Job %s is changed after its end", job.Name)
-	case record.queued && change.Suspend != nil && !*change.Suspend:
+	case record.queued && change.Suspend != nil && !*change.Suspend && !stopsForCancel(w.sj, change):
 		w.problem("Job %s is resumed, which a queue has suspended", job.Name)
 	case record.queued && change.Annotations[v1alpha1.SuspendedByAnnotation] != nil:
 		w.problem("Job %s is marked as suspended by us, and a queue did it", job.Name)
@@ -135,6 +138,7 @@ func (w *world) checkExpired() {
 func (w *world) checkStatus(sj *v1alpha1.SequentialJob, is *v1alpha1.SequentialJobStatus) {
 	was := &sj.Status
 	w.checkRetries(sj, is)
+	w.checkResult(sj, is)
 	if sequence.Finished(was) && granted(was) == granted(is) {
 		if !reflect.DeepEqual(withoutGeneration(was), withoutGeneration(is)) {
 			w.problem("the status of a finished sequence changed from %+v to %+v", was, is)
@@ -148,7 +152,8 @@ func (w *world) checkStatus(sj *v1alpha1.SequentialJob, is *v1alpha1.SequentialJ
 	for i := range was.Steps {
 		w.checkStep(i, &was.Steps[i], &is.Steps[i])
 	}
-	w.checkTruth(is)
+	w.checkTruth(0, is.Steps)
+	w.checkTruth(sequence.FirstFinally, is.Finally)
 	w.checkEnd(is)
 	w.checkConsistent(sj, is)
 }
@@ -157,10 +162,15 @@ func withoutGeneration(in *v1alpha1.SequentialJobStatus) *v1alpha1.SequentialJob
 	out := in.DeepCopy()
 	out.ObservedGeneration = 0
 	// What the pods say may be added later.
-	for i := range out.Steps {
-		if out.Steps[i].State == v1alpha1.StepFailed {
-			out.Steps[i].Message = ""
+	for _, list := range [][]v1alpha1.StepStatus{out.Steps, out.Finally} {
+		for i := range list {
+			if list[i].State == v1alpha1.StepFailed {
+				list[i].Message = ""
+			}
 		}
+	}
+	if out.Result != nil {
+		out.Result.Message = ""
 	}
 	for i := range out.Conditions {
 		out.Conditions[i].ObservedGeneration, out.Conditions[i].Message = 0, ""
@@ -174,6 +184,8 @@ func (w *world) checkRetries(sj *v1alpha1.SequentialJob, is *v1alpha1.Sequential
 	switch budget := ptr.Deref(sj.Spec.Retries, 0); {
 	case granted(is) < granted(was):
 		w.problem("%d retries were granted, and now %d", granted(was), granted(is))
+	case granted(is) > granted(was) && ptr.Deref(sj.Spec.Cancel, false):
+		w.problem("retry %d was granted to a sequence that is cancelled", granted(is))
 	case granted(is) > granted(was)+1:
 		w.problem("%d retries were granted at once", granted(is)-granted(was))
 	case granted(is) > granted(was) && granted(is) > budget:
@@ -200,27 +212,31 @@ func (w *world) checkStep(i int, was, is *v1alpha1.StepStatus) {
 	}
 }
 
-// checkTruth compares what a status says with what really became of the Jobs.
-func (w *world) checkTruth(status *v1alpha1.SequentialJobStatus) {
-	for i, step := range status.Steps {
+// checkTruth compares what a status says of the containers from an index on with what really became of their Jobs.
+func (w *world) checkTruth(first int, steps []v1alpha1.StepStatus) {
+	for at, step := range steps {
+		i := first + at
+		if first == sequence.FirstFinally && step.JobUID == "" && step.State == v1alpha1.StepFailed {
+			continue // its Job was refused as invalid
+		}
 		record, known := w.ledger[step.JobUID]
 		if !known || record.step != step.Name || record.index != i || record.retry != step.Retries || record.owner != w.sj.UID {
-			w.problem("step %d (%s) is recorded with a Job that was created as %+v", i, step.Name, record)
+			w.problem("%s (%s) is recorded with a Job that was created as %+v", nounOf(i), step.Name, record)
 		}
 		job := w.jobs[record.name]
 		exists := job != nil && job.UID == step.JobUID
 		switch step.State {
 		case v1alpha1.StepCompleted:
 			if !record.complete && !record.pod.succeeded {
-				w.problem("step %d is recorded as complete, its Job was not", i)
+				w.problem("%s is recorded as complete, its Job was not", nounOf(i))
 			}
 		case v1alpha1.StepFailed:
 			if exists && w.runs(job) {
-				w.problem("step %d is recorded as failed while its Job runs", i)
+				w.problem("%s is recorded as failed while its Job runs", nounOf(i))
 			}
 		case v1alpha1.StepRunning:
-			if i != len(status.Steps)-1 {
-				w.problem("step %d is recorded as running, and so is a later one", i)
+			if at != len(steps)-1 {
+				w.problem("%s is recorded as running, and so is a later one", nounOf(i))
 			}
 		}
 	}
@@ -228,7 +244,8 @@ func (w *world) checkTruth(status *v1alpha1.SequentialJobStatus) {
 
 // checkEnd expects that nothing runs on when a sequence ends.
 func (w *world) checkEnd(status *v1alpha1.SequentialJobStatus) {
-	if !sequence.Finished(status) {
+	hasEnded := sequence.Finished(status) || w.sj.Status.Result == nil && status.Result != nil
+	if !hasEnded {
 		return
 	}
 	for _, job := range w.createdFor(w.sj.UID) {
@@ -252,39 +269,5 @@ func (w *world) check() {
 		default:
 			running = job.Name
 		}
-	}
-}
-
-// publish notes the events of an action whose status is stored. Each tells of a transition, and of each it is told once.
-func (w *world) publish(sj *v1alpha1.SequentialJob, a sequence.Action) {
-	if w.told == nil {
-		return
-	}
-	was, is, suspensions := sj.Status.Phase, a.Status.Phase, 0
-	for _, event := range a.Events {
-		switch event.Reason {
-		case v1alpha1.ReasonJobStarted, v1alpha1.ReasonJobCompleted, v1alpha1.ReasonJobFailed, v1alpha1.ReasonCompleted,
-			v1alpha1.ReasonRetrying, v1alpha1.ReasonDeadlineExceeded:
-			// The same step can fail again, and the sequence be told to go on again.
-			key := fmt.Sprintf("%s/%d/%d/%s", sj.UID, granted(a.Status), startedAgain(a.Status), event.Message)
-			if w.told[key]++; w.told[key] > 1 {
-				w.problem("the event %q was published %d times", event.Message, w.told[key])
-			}
-		case v1alpha1.ReasonSuspended:
-			suspensions++
-		case v1alpha1.ReasonResumed:
-			if was != v1alpha1.SequentialJobSuspended {
-				w.problem("the event %q was published in phase %s", event.Message, was)
-			}
-		case v1alpha1.ReasonSpecChanged:
-			if sj.Status.ObservedGeneration == sj.Generation {
-				w.problem("the event %q was published although nothing changed", event.Message)
-			}
-		}
-	}
-	// It may be suspended a second time, by another, in the status that tells of a step's end.
-	entered, again := was != is && is == v1alpha1.SequentialJobSuspended, is == was && len(a.Events) > 1
-	if (entered && suspensions != 1) || (!entered && !again && suspensions > 0) || suspensions > 1 {
-		w.problem("%d events of suspension with phase %s after %s", suspensions, is, was)
 	}
 }

@@ -18,14 +18,21 @@ import (
 // JobName returns the name of a step's Job, retry being how often the step has been started before. It is predictable, for
 // users, and unique, so that it is also a lock: of two controllers that create it, one loses.
 func JobName(sj *v1alpha1.SequentialJob, index int, retry int32) string {
-	if retry == 0 {
-		return fmt.Sprintf("%s-%d", sj.Name, index)
+	name := fmt.Sprintf("%s-%d", sj.Name, index)
+	if IsFinally(index) {
+		name = fmt.Sprintf("%s-f%d", sj.Name, index-FirstFinally)
 	}
-	return fmt.Sprintf("%s-%d-r%d", sj.Name, index, retry)
+	if retry > 0 {
+		name += fmt.Sprintf("-r%d", retry)
+	}
+	return name
 }
 
 // NextJobName returns the name of the Job that starts next, unless the sequence has come to its end.
 func NextJobName(sj *v1alpha1.SequentialJob) string {
+	if sj.Status.Result != nil {
+		return JobName(sj, FirstFinally+len(sj.Status.Finally), finallyRetry(&sj.Status))
+	}
 	index := len(sj.Status.Steps)
 	if index > 0 && sj.Status.Steps[index-1].State == v1alpha1.StepFailed {
 		return JobName(sj, index-1, sj.Status.Steps[index-1].Retries+1)
@@ -35,12 +42,14 @@ func NextJobName(sj *v1alpha1.SequentialJob) string {
 
 // NewJob returns the Job of a step, retry being how often the step has been started before.
 func NewJob(sj *v1alpha1.SequentialJob, index int, retry int32) *batchv1.Job {
-	step := sj.Spec.Containers[index]
-	job := newJob(sj, []corev1.Container{step})
+	step := ContainerAt(&sj.Spec, index)
+	job := newJob(sj, []corev1.Container{*step}, overrideOf(&sj.Spec, step.Name))
 	job.Name = JobName(sj, index, retry)
 	maps.Copy(job.Labels, ownLabels(sj, index, step.Name))
 	maps.Copy(job.Spec.Template.Labels, ownLabels(sj, index, step.Name))
-	if advancesByPod(sj) {
+	if IsFinally(index) {
+		addResult(job, sj.Status.Result)
+	} else if advancesByPod(sj) {
 		job.Labels[v1alpha1.AdvanceOnLabel] = string(v1alpha1.AdvanceOnPodSucceeded)
 		job.Spec.Template.Labels[v1alpha1.AdvanceOnLabel] = string(v1alpha1.AdvanceOnPodSucceeded)
 	}
@@ -51,11 +60,12 @@ func NewJob(sj *v1alpha1.SequentialJob, index int, retry int32) *batchv1.Job {
 
 // ownLabels are the labels that tell whose Job it is.
 func ownLabels(sj *v1alpha1.SequentialJob, index int, step string) map[string]string {
+	key, value := indexLabel(index)
 	return map[string]string{
 		v1alpha1.SequentialJobNameLabel: sj.Name,
 		v1alpha1.SequentialJobUIDLabel:  string(sj.UID),
-		v1alpha1.StepIndexLabel:         strconv.Itoa(index),
 		v1alpha1.StepNameLabel:          step,
+		key:                             value,
 	}
 }
 
@@ -65,11 +75,15 @@ func controllerRef(sj *v1alpha1.SequentialJob) *metav1.OwnerReference {
 	})
 }
 
-// NewCheckJob returns a Job that holds the containers of all steps from the first on at once. It is never run: the API server's
-// answer to a dry run of it tells at the cost of one request whether the steps are valid. A refusal is no proof, because steps
-// that are valid each for itself may not fit one pod; NewStepCheckJob gives that.
-func NewCheckJob(sj *v1alpha1.SequentialJob, first int) *batchv1.Job {
-	job := newJob(sj, sj.Spec.Containers[first:])
+// NewCheckJob returns a Job that holds the containers at these indices at once, whose pod template is the same but for them. It is
+// never run: the API server's answer to a dry run of it tells at the cost of one request whether the steps are valid. A refusal is no
+// proof, because steps that are valid each for itself may not fit one pod; NewStepCheckJob gives that.
+func NewCheckJob(sj *v1alpha1.SequentialJob, indices []int) *batchv1.Job {
+	containers := make([]corev1.Container, len(indices))
+	for i, index := range indices {
+		containers[i] = *ContainerAt(&sj.Spec, index)
+	}
+	job := newJob(sj, containers, overrideOf(&sj.Spec, containers[0].Name))
 	job.GenerateName = sj.Name + "-"
 	return job
 }
@@ -81,9 +95,10 @@ func NewStepCheckJob(sj *v1alpha1.SequentialJob, index int) *batchv1.Job {
 	return job
 }
 
-func newJob(sj *v1alpha1.SequentialJob, containers []corev1.Container) *batchv1.Job {
+// newJob returns the Job of these containers, with what an override, which may be nil, says of them.
+func newJob(sj *v1alpha1.SequentialJob, containers []corev1.Container, override *v1alpha1.StepOverride) *batchv1.Job {
 	replacement := batchv1.Failed
-	template := sj.Spec.Template.DeepCopy()
+	template := templateOf(&sj.Spec, override)
 	labels := withoutReserved(template.Labels)
 	labels[v1alpha1.SequentialJobNameLabel] = sj.Name
 	labels[v1alpha1.SequentialJobUIDLabel] = string(sj.UID)
@@ -109,7 +124,7 @@ func newJob(sj *v1alpha1.SequentialJob, containers []corev1.Container) *batchv1.
 			OwnerReferences: []metav1.OwnerReference{*controllerRef(sj)},
 		},
 		Spec: batchv1.JobSpec{
-			BackoffLimit:     copyOf(sj.Spec.BackoffLimit),
+			BackoffLimit:     backoffLimitOf(&sj.Spec, override),
 			PodFailurePolicy: podFailurePolicyFor(sj.Spec.PodFailurePolicy, &spec),
 			// A pod is replaced only once it has ended: two pods of one step never run at the same time.
 			PodReplacementPolicy: &replacement,
@@ -146,16 +161,16 @@ func dropUnused(pod *corev1.PodSpec) {
 // It returns "" if it is that step's Job. Ownership is the UID of the controller reference, never a name or a label.
 func describeConflict(sj *v1alpha1.SequentialJob, index int, job *batchv1.Job) string {
 	if !metav1.IsControlledBy(job, sj) {
-		return fmt.Sprintf("Job %s exists already and belongs to %s: step %d (%s) starts once that Job is deleted",
-			job.Name, controllerOf(job), index, sj.Spec.Containers[index].Name)
+		return fmt.Sprintf("Job %s exists already and belongs to %s: %s (%s) starts once that Job is deleted",
+			job.Name, controllerOf(job), stepNoun(index), nameAt(&sj.Spec, index))
 	}
 	name := job.Labels[v1alpha1.StepNameLabel]
 	if containers := job.Spec.Template.Spec.Containers; name == "" && len(containers) > 0 {
 		name = containers[0].Name // a policy may let no label of ours pass
 	}
-	if name != sj.Spec.Containers[index].Name {
-		return fmt.Sprintf("Job %s runs step %q, which was edited away just as it started: step %d (%s) starts once that Job is deleted",
-			job.Name, clean(name), index, sj.Spec.Containers[index].Name)
+	if name != nameAt(&sj.Spec, index) {
+		return fmt.Sprintf("Job %s runs step %q, which was edited away just as it started: %s (%s) starts once that Job is deleted",
+			job.Name, clean(name), stepNoun(index), nameAt(&sj.Spec, index))
 	}
 	return ""
 }

@@ -191,7 +191,7 @@ func TestNewCheckJob(t *testing.T) {
 		1: {[]string{"transform", "load"}, policy("load")},
 		2: {[]string{"load"}, policy("load")},
 	} {
-		job := sequence.NewCheckJob(sj, first)
+		job := sequence.NewCheckJob(sj, []int{0, 1, 2}[first:])
 		var names []string
 		for _, c := range job.Spec.Template.Spec.Containers {
 			names = append(names, c.Name)
@@ -260,7 +260,7 @@ func TestAPodGetsOnlyTheClaimsAndDisksThatItsContainersUse(t *testing.T) {
 			parts{[]string{"gpu", "nic"}, []string{"mounted", "helper's", "scratch", "shared", "settings", "empty"}}},
 		"a step that uses a disk without a file system": {sequence.NewJob(sj, 2, 0),
 			parts{[]string{"nic"}, []string{"raw", "helper's", "shared", "settings", "empty"}}},
-		"the dry run of all": {sequence.NewCheckJob(sj, 0),
+		"the dry run of all": {sequence.NewCheckJob(sj, []int{0, 1, 2}),
 			parts{[]string{"gpu", "nic"}, []string{"mounted", "raw", "helper's", "scratch", "shared", "settings", "empty"}}},
 	} {
 		t.Run(name, func(t *testing.T) {

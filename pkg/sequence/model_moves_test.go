@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	batchv1 "k8s.io/api/batch/v1"
-	"k8s.io/utils/ptr"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 	"github.com/example/sequential-job-operator/pkg/sequence"
@@ -13,7 +12,8 @@ import (
 
 // budget is how often things may still go wrong. What puts them right again costs nothing and can always happen.
 type budget struct {
-	Failures, JobDeletions, Suspensions, Queueings, Raises, Lowerings, Edits, Deletions, Creations, Refusals, Thefts, Switches int8
+	Failures, JobDeletions, Suspensions, Queueings, Raises, Lowerings, Edits, Deletions, Creations, Refusals, Thefts, Switches,
+	Cancels, FinallyEdits int8
 }
 
 // demand is what users have to mind when they do something. The model shows that the promises hold if they do, and that
@@ -103,6 +103,9 @@ func jobMoves(from place, job *batchv1.Job, add addMove) {
 		mind = viewsAgree
 	}
 	runs := !sequence.HasEnded(job) && !isSuspended(job)
+	if runs && isStopping(job) && !record.pod.succeeded {
+		add(name+" fails, because its time is up", nothing, nil, nil, func(p *place) { p.failJob(name, batchv1.JobReasonDeadlineExceeded) })
+	}
 	if record.pod.watched {
 		podMoves(from, job, &record, add)
 	} else if runs {
@@ -173,35 +176,7 @@ func parentMoves(from place, add addMove) {
 	if !from.sj.DeletionTimestamp.IsZero() {
 		return
 	}
-	edit := func(label string, demand demand, cost *int8, pay func(*budget), change func(*v1alpha1.SequentialJobSpec)) {
-		add("the user "+label, demand, nil, cost, func(p *place) {
-			pay(&p.budget)
-			p.changeSpec(change)
-		})
-	}
-	spec, status := &from.sj.Spec, &from.sj.Status
-	if ptr.Deref(spec.Suspend, false) {
-		edit("resumes", nothing, nil, func(*budget) {}, func(spec *v1alpha1.SequentialJobSpec) { spec.Suspend = nil })
-	} else {
-		edit("suspends", nothing, &b.Suspensions, func(b *budget) { b.Suspensions-- },
-			func(spec *v1alpha1.SequentialJobSpec) { spec.Suspend = new(true) })
-	}
-	edit("switches advanceOn", nothing, &b.Switches, func(b *budget) { b.Switches-- }, switchAdvanceOn)
-	retries := ptr.Deref(spec.Retries, 0)
-	edit("raises retries", nothing, &b.Raises, func(b *budget) { b.Raises-- },
-		func(spec *v1alpha1.SequentialJobSpec) { spec.Retries = new(retries + 1) })
-	if retries > 0 {
-		edit("sets retries to 0", nothing, &b.Lowerings, func(b *budget) { b.Lowerings-- },
-			func(spec *v1alpha1.SequentialJobSpec) { spec.Retries = nil })
-	}
-	if next := len(status.Steps); next < len(spec.Containers) && !sequence.Finished(status) {
-		edit("edits the next step", nobodyCreates, &b.Edits, func(b *budget) { b.Edits-- },
-			func(spec *v1alpha1.SequentialJobSpec) { spec.Containers[next].Name += "'" })
-		if next > 0 {
-			edit("removes the steps to come", nobodyCreates, &b.Edits, func(b *budget) { b.Edits-- },
-				func(spec *v1alpha1.SequentialJobSpec) { spec.Containers = spec.Containers[:next] })
-		}
-	}
+	specMoves(from, add)
 	if slices.Contains(from.sj.Finalizers, v1alpha1.CleanupFinalizer) {
 		add("a replace takes the finalizer off the SequentialJob", nothing, nil, &b.Thefts, func(p *place) {
 			p.budget.Thefts--

@@ -64,13 +64,13 @@ var carelessness = []flaw{
 }
 
 func TestEachRuleOfTheProtocolIsNeeded(t *testing.T) {
-	for _, flaw := range mutations {
+	for _, flaw := range slices.Concat(mutations, finallyMutations) {
 		t.Run(flaw.name, func(t *testing.T) { expectHarm(t, &flaw) })
 	}
 }
 
 func TestEachDemandOnUsersIsNeeded(t *testing.T) {
-	for _, flaw := range carelessness {
+	for _, flaw := range slices.Concat(carelessness, finallyCarelessness) {
 		t.Run(flaw.name, func(t *testing.T) { expectHarm(t, &flaw) })
 	}
 }
@@ -82,6 +82,11 @@ func expectHarm(t *testing.T, flaw *flaw) {
 	s := newSearch(flaw.scenario)
 	if err := s.seek(flaw.harm, maxStates); err != nil {
 		t.Fatal(err)
+	}
+	if flaw.harm == noWayToAnEnd && s.problem == "" {
+		if s.trace = s.stuck(); s.trace != nil {
+			s.problem = flaw.harm
+		}
 	}
 	if s.problem == "" {
 		t.Fatalf("%d states, and none in which %q: the model would not notice that this is missing", len(s.states), flaw.harm)

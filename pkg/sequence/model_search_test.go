@@ -162,6 +162,9 @@ func (s *search) traceTo(id uint32, last *change) []string {
 	return out
 }
 
+// noWayToAnEnd is what is told of a state from which there is none.
+const noWayToAnEnd = "there is no way to an end"
+
 // stuck returns how a state was come to from which there is no way to any end, or nil if there is none.
 func (s *search) stuck() []string {
 	before := make([][]uint32, len(s.states))
@@ -187,7 +190,7 @@ func (s *search) stuck() []string {
 		}
 	}
 	if bad := slices.Index(good, false); bad >= 0 {
-		return s.traceTo(uint32(bad), &change{who: 2, label: "and there is no way to an end"}) //nolint:gosec // bounded by maxStates
+		return s.traceTo(uint32(bad), &change{who: 2, label: "and " + noWayToAnEnd}) //nolint:gosec // bounded by maxStates
 	}
 	return nil
 }

@@ -95,7 +95,7 @@ func (m *model) placeID(p place) uint32 {
 	}
 	for _, uid := range sortedKeys(p.ledger) {
 		r := p.ledger[uid]
-		fmt.Fprintf(&key, "|%s %s %t%t%t%t%t%t%t %v", uid, r.step, r.complete, r.failed, r.recorded, r.ended, r.done, r.queued, r.unwanted, r.pod)
+		fmt.Fprintf(&key, "|%s %s %s %t%t%t%t%t%t%t %v", uid, r.step, r.told, r.complete, r.failed, r.recorded, r.ended, r.done, r.queued, r.unwanted, r.pod)
 	}
 	id, known := m.placeIDs[key.String()]
 	if !known {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
@@ -20,6 +21,7 @@ var modelFull = flag.Bool("model.full", false, "search the model within larger b
 type scenario struct {
 	name        string
 	steps       int
+	finally     int
 	retries     int32
 	taken       string // a name that a foreign Job has at first
 	byPod       bool   // the next step starts once the pod of the one before it has succeeded
@@ -98,6 +100,9 @@ func (s *search) first() place {
 		if s.retries > 0 {
 			sj.Spec.Retries = &s.retries
 		}
+		for i := range s.finally {
+			sj.Spec.Finally = append(sj.Spec.Finally, corev1.Container{Name: fmt.Sprintf("f%d", i)})
+		}
 		if s.byPod {
 			sj.Spec.AdvanceOn = new(v1alpha1.AdvanceOnPodSucceeded)
 		}
@@ -121,9 +126,9 @@ func (s *search) fail(t *testing.T) {
 // crash and lag behind as they like, while users and others do what the scenario allows.
 func TestTheProtocolKeepsItsPromisesInEveryStateWithinBounds(t *testing.T) {
 	const maxStates = 10_000_000
-	all := scenarios
+	all := slices.Concat(scenarios, finallyScenarios)
 	if *modelFull {
-		all = slices.Concat(scenarios, fullScenarios)
+		all = slices.Concat(scenarios, finallyScenarios, fullScenarios, fullFinallyScenarios)
 	}
 	for _, scenario := range all {
 		t.Run(scenario.name, func(t *testing.T) {
@@ -145,6 +150,6 @@ func TestTheProtocolKeepsItsPromisesInEveryStateWithinBounds(t *testing.T) {
 
 // summary tells within which bounds it searched, and how much there was.
 func (s *search) summary() string {
-	return fmt.Sprintf("%d steps, %d retries, %d controllers, %+v: %d states (%d worlds, %d processes), %d transitions, depth %d, no violation",
-		s.steps, s.retries, s.controllers, s.budget, len(s.states), len(s.places), len(s.processes), len(s.edges), s.depth)
+	return fmt.Sprintf("%d steps, %d finally, %d retries, %d controllers, %+v: %d states (%d worlds, %d processes), %d transitions, depth %d, no violation",
+		s.steps, s.finally, s.retries, s.controllers, s.budget, len(s.states), len(s.places), len(s.processes), len(s.edges), s.depth)
 }

@@ -189,15 +189,19 @@ func (d *decider) emit(event Event) {
 func (d *decider) noteSpecChange() {
 	tells := func(e Event) bool {
 		return slices.Contains([]string{
-			v1alpha1.ReasonSuspended, v1alpha1.ReasonResumed, v1alpha1.ReasonRetrying, v1alpha1.ReasonInvalidSpec,
+			v1alpha1.ReasonSuspended, v1alpha1.ReasonResumed, v1alpha1.ReasonRetrying, v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonCancelled,
 			v1alpha1.ReasonJobUpdateFailed,
 		}, e.Reason)
 	}
 	if d.sj.Status.ObservedGeneration <= 0 || !d.isSpecChanged() || slices.ContainsFunc(d.events, tells) {
 		return
 	}
+	follows := "steps that have not started follow it"
+	if d.isCancelled(0) {
+		follows = "it is cancelled, and no further step starts"
+	}
 	d.events = slices.Insert(d.events, 0, normal(v1alpha1.ReasonSpecChanged,
-		fmt.Sprintf("Spec changed to generation %d: steps that have not started follow it", d.sj.Generation)))
+		fmt.Sprintf("Spec changed to generation %d: %s", d.sj.Generation, follows)))
 }
 
 func (d *decider) isSpecChanged() bool {

@@ -2,6 +2,7 @@ package sequence
 
 import (
 	"maps"
+	"slices"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -10,19 +11,31 @@ import (
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 )
 
-// Outline leaves of a SequentialJob what decisions are made on, most of the time: of each step its name, nothing of the template and
-// of the metadata only what identifies it. All the rest is needed for what is sent to the API server, and that is decided on what
+// Outline leaves of a SequentialJob what decisions are made on, most of the time: of each container its name, nothing of the templates
+// and of the metadata only what identifies it. All the rest is needed for what is sent to the API server, and that is decided on what
 // was read in the same turn. So a cache can do without it: 100 steps take 70 KiB instead of 390.
 //
 // It changes its argument.
 func Outline(sj *v1alpha1.SequentialJob) {
-	names := make([]corev1.Container, len(sj.Spec.Containers))
-	for i := range names {
-		names[i].Name = sj.Spec.Containers[i].Name
+	sj.Spec.Containers, sj.Spec.Finally = namesOnly(sj.Spec.Containers), namesOnly(sj.Spec.Finally)
+	sj.Spec.StepOverrides = slices.Clone(sj.Spec.StepOverrides)
+	for i := range sj.Spec.StepOverrides {
+		sj.Spec.StepOverrides[i].Template = nil
 	}
-	sj.Spec.Containers = names
 	sj.Spec.Template, sj.Spec.PodFailurePolicy = corev1.PodTemplateSpec{}, nil
 	sj.Labels, sj.Annotations, sj.ManagedFields = nil, nil, nil
+}
+
+// namesOnly leaves of containers their names.
+func namesOnly(containers []corev1.Container) []corev1.Container {
+	if len(containers) == 0 {
+		return nil
+	}
+	names := make([]corev1.Container, len(containers))
+	for i := range names {
+		names[i].Name = containers[i].Name
+	}
+	return names
 }
 
 // isWhole says whether there is more of the SequentialJob than its outline, and has it read otherwise.

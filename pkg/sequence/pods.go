@@ -28,7 +28,7 @@ func (d *decider) followPods(index int, step *v1alpha1.StepStatus, job *batchv1.
 	case isSucceeding(job):
 		return
 	case target != nil:
-		d.reportEnding(index, step, job, conditionReason(target.Reason))
+		d.reportEnding(index, step, job, d.reasonOf(index, job, target.Reason))
 		return
 	case !job.DeletionTimestamp.IsZero():
 		d.reportEnding(index, step, job, "Deleted")
@@ -128,7 +128,7 @@ func (d *decider) isStopping(pods []corev1.Pod) bool {
 
 // subjectOf names a step in a message.
 func subjectOf(index int, step *v1alpha1.StepStatus) string {
-	return fmt.Sprintf("Job %d (%s) ", index, step.Name)
+	return fmt.Sprintf("%s (%s) ", title(index), step.Name)
 }
 
 // reportCause says why the running step does not get on, or that it does again. One event tells of each kind of cause, however
@@ -172,7 +172,7 @@ func isCause(reason string) bool {
 // reportEnding says that the running step's Job is about to end, and what its pods say before they go. It is on purpose, so that no
 // event tells of it; the one of the end will.
 func (d *decider) reportEnding(index int, step *v1alpha1.StepStatus, job *batchv1.Job, reason string) {
-	mark := "Job " + fmt.Sprintf("%d (%s)", index, step.Name) + endingMark + reason
+	mark := fmt.Sprintf("%s (%s)", title(index), step.Name) + endingMark + reason
 	if c := d.progress(); c != nil && c.Reason == v1alpha1.ReasonJobEnding && strings.HasPrefix(c.Message, mark) {
 		return
 	}
@@ -205,7 +205,7 @@ const beforeThat = "before that: "
 // causeReported returns what the stored status says of the trouble of the running step, or of how it ends.
 func (d *decider) causeReported(index int) string {
 	c := d.storedProgress()
-	if c == nil || !strings.HasPrefix(c.Message, subjectOf(index, &d.status.Steps[index])) {
+	if c == nil || !strings.HasPrefix(c.Message, subjectOf(index, entryAt(&d.status, index))) {
 		return ""
 	}
 	if isCause(c.Reason) {

@@ -181,6 +181,10 @@ func (p *process) mayCreate(job *jobRecord) bool {
 	if !p.isCreating() || p.facts.SequentialJob.UID != job.owner {
 		return false
 	}
-	steps := p.facts.SequentialJob.Status.Steps
+	status := &p.facts.SequentialJob.Status
+	if sequence.IsFinally(job.index) { // none is created before the result is stored
+		return status.Result != nil && status.Progress.FinallyRuns-1 == job.retry && job.index-sequence.FirstFinally >= len(status.Finally)
+	}
+	steps := status.Steps
 	return job.index >= len(steps) || steps[job.index].Retries < job.retry
 }

@@ -17,7 +17,10 @@ import (
 // nextRetry is how often the step at index will have been started again once it starts next: 0 for a step that has not
 // started.
 func (d *decider) nextRetry(index int) int32 {
-	if index >= len(d.status.Steps) {
+	switch {
+	case IsFinally(index):
+		return finallyRetry(&d.status)
+	case index >= len(d.status.Steps):
 		return 0
 	}
 	return d.status.Steps[index].Retries + 1
@@ -49,7 +52,12 @@ func (d *decider) followFinished() {
 
 // isResumed says whether a failed sequence goes on.
 func (d *decider) isResumed() bool {
-	return d.status.Phase == v1alpha1.SequentialJobFailed && d.isSpecChanged() && d.hasRetriesLeft() && d.canHelp()
+	return d.status.Phase == v1alpha1.SequentialJobFailed && d.isSpecChanged() && d.mayBeRetried()
+}
+
+// mayBeRetried says whether a sequence that has failed, and was changed since, may go on.
+func (d *decider) mayBeRetried() bool {
+	return !d.isCancelled(0) && d.hasRetriesLeft() && d.canHelp()
 }
 
 // canHelp says whether the spec was changed since the failure in a way that can make the next attempt end otherwise. A step that
@@ -63,29 +71,57 @@ func (d *decider) canHelp() bool {
 	if !d.isWhole() {
 		return false
 	}
-	now := failedWith(&d.sj.Spec)
+	now := d.failedWith()
 	deadline, deadlineNow := with.ActiveDeadlineSeconds, now.ActiveDeadlineSeconds
 	isDeadlineRaised := deadline != nil && (deadlineNow == nil || *deadlineNow > *deadline)
 	return now.StepsHash != with.StepsHash || now.Retries > with.Retries || isDeadlineRaised
 }
 
-// failedWith notes of a spec what could have made a difference.
-func failedWith(spec *v1alpha1.SequentialJobSpec) *v1alpha1.FailedWith {
+// failedWith notes of the spec what could make a difference to how the sequence has failed.
+func (d *decider) failedWith() *v1alpha1.FailedWith {
+	spec := &d.sj.Spec
+	hash := hashSteps(spec, AllSteps)
+	if d.isFailureOfFinally() {
+		hash += "-" + hashFinally(spec)
+	}
 	return &v1alpha1.FailedWith{
-		StepsHash:             hashSteps(spec, AllSteps),
+		StepsHash:             hash,
 		Retries:               ptr.Deref(spec.Retries, 0),
 		ActiveDeadlineSeconds: copyOf(spec.ActiveDeadlineSeconds),
+	}
+}
+
+// isFailureOfFinally says whether it was spec.finally that failed, or was found invalid, and no step.
+func (d *decider) isFailureOfFinally() bool {
+	p := d.status.Progress
+	return p != nil && (p.FailureReason == v1alpha1.ReasonFinallyFailed ||
+		p.FailureReason == v1alpha1.ReasonInvalidSpec && p.FailedIndex == nil)
+}
+
+// noteFailedWith records what the sequence has failed with.
+func (d *decider) noteFailedWith() {
+	if d.isWhole() {
+		d.status.FailedWith = d.failedWith()
 	}
 }
 
 // hashSteps returns a short text that is another one, in all likelihood, if the Job of the step at index would be another, or if what
 // any step runs would be.
 func hashSteps(spec *v1alpha1.SequentialJobSpec, index int) string {
-	const length = 8
 	parts := []any{spec.Containers, spec.Template, spec.PodFailurePolicy}
 	if index != AllSteps {
-		parts = []any{spec.Containers[index], spec.Template, spec.PodFailurePolicy, spec.BackoffLimit}
+		parts = []any{ContainerAt(spec, index), spec.Template, spec.PodFailurePolicy, spec.BackoffLimit}
 	}
+	return hashOf(append(parts, hashedOverrides(spec, index)...))
+}
+
+// hashFinally is hashSteps of all steps for what spec.finally runs.
+func hashFinally(spec *v1alpha1.SequentialJobSpec) string {
+	return hashOf([]any{spec.Finally, overridesOf(spec, spec.Finally)})
+}
+
+func hashOf(parts []any) string {
+	const length = 8
 	raw, err := json.Marshal(parts)
 	if err != nil {
 		return "" // what came from JSON goes back to JSON
@@ -107,12 +143,12 @@ func (d *decider) grantRetry(index int, why string) {
 	status, progress := &d.status, d.ensureProgress()
 	progress.Retries++
 	progress.FailedIndex, progress.FailureReason = nil, ""
-	status.CompletionTime, status.FailedWith = nil, nil
-	name := ""
-	if index < len(d.sj.Spec.Containers) {
-		name = d.sj.Spec.Containers[index].Name // not the one in the status: it may have been renamed
+	status.CompletionTime, status.FailedWith, status.Result, status.Finally = nil, nil, nil, nil
+	what := "spec.finally"
+	if name := nameAt(&d.sj.Spec, index); name != "" { // not the one in the status: it may have been renamed
+		what = fmt.Sprintf("%s (%s)", noun(index), name)
 	}
-	message := fmt.Sprintf("Retrying job %d (%s), retry %d of %d", index, name, progress.Retries, ptr.Deref(d.sj.Spec.Retries, 0))
+	message := fmt.Sprintf("Retrying %s, retry %d of %d", what, progress.Retries, ptr.Deref(d.sj.Spec.Retries, 0))
 	d.emit(normal(v1alpha1.ReasonRetrying, message))
 	d.setProgressing(v1alpha1.ReasonRetrying, joinNonEmpty(": ", message, why))
 	d.atOnce = true

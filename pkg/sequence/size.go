@@ -63,6 +63,12 @@ func shrink(status *v1alpha1.SequentialJobStatus) {
 	if status.SpecCheck != nil {
 		status.SpecCheck.Message = cut(status.SpecCheck.Message, enough)
 	}
+	for i := range status.Finally {
+		status.Finally[i].Message = cut(status.Finally[i].Message, enough)
+	}
+	if status.Result != nil {
+		status.Result.Message = cut(status.Result.Message, enough)
+	}
 	if p := status.Progress; p != nil {
 		p.CompletedIndices, p.CurrentStep = nil, ""
 	}

@@ -61,16 +61,29 @@ func (d *decider) setSuspended(reason, message string) {
 	d.status.Phase = v1alpha1.SequentialJobSuspended
 }
 
-func (d *decider) complete() {
-	message := fmt.Sprintf("All %d steps completed successfully", len(d.status.Steps))
+func (d *decider) allCompleted() string {
 	if len(d.status.Steps) == 1 {
-		message = "The only step completed successfully"
+		return "The only step completed successfully"
 	}
+	return fmt.Sprintf("All %d steps completed successfully", len(d.status.Steps))
+}
+
+// complete ends the steps with a success.
+func (d *decider) complete() {
 	// When its last step did, whenever that was noticed.
 	ended := d.now
 	if n := len(d.status.Steps); n > 0 && d.status.Steps[n-1].CompletionTime != nil {
 		ended = *d.status.Steps[n-1].CompletionTime
 	}
+	if d.hasFinally() {
+		d.beginFinally(v1alpha1.StepsResult{Type: v1alpha1.ResultCompleted, Time: ended}, d.allCompleted())
+		return
+	}
+	d.endCompleted(ended)
+}
+
+func (d *decider) endCompleted(ended metav1.Time) {
+	message := d.allCompleted()
 	d.end(v1alpha1.SequentialJobCompleted, ended)
 	d.status.SpecCheck = nil // nothing starts any more
 	d.setCondition(v1alpha1.ConditionAvailable, metav1.ConditionTrue, v1alpha1.ReasonCompleted, message)
@@ -93,14 +106,21 @@ func (d *decider) failStep(index int, step *v1alpha1.StepStatus, why failure) {
 	if step.Retries > 0 {
 		again = " again as " + step.JobName
 	}
-	message := fmt.Sprintf("Job %d (%s) failed%s: %s", index, step.Name, again, step.Message)
-	if why.outOfTime {
+	message := fmt.Sprintf("%s (%s) failed%s: %s", title(index), step.Name, again, step.Message)
+	switch {
+	case d.isCancelled(index):
+		d.failCancelled(index, why, message, *step.CompletionTime)
+		return
+	case why.outOfTime:
 		d.emit(warning(v1alpha1.ReasonDeadlineExceeded, message))
-	} else {
+	default:
 		d.emit(warning(v1alpha1.ReasonJobFailed, message))
 	}
-	// What is out of time would only fail again.
-	if d.hasRetriesLeft() && !why.outOfTime && !d.isOutOfTime() {
+	switch {
+	case IsFinally(index):
+		d.setProgressing(v1alpha1.ReasonJobFailed, message)
+		return
+	case d.hasRetriesLeft() && !why.outOfTime && !d.isOutOfTime(): // what is out of time would only fail again
 		d.grantRetry(index, message)
 		return
 	}
@@ -110,15 +130,27 @@ func (d *decider) failStep(index int, step *v1alpha1.StepStatus, why failure) {
 	}
 }
 
-// fail ends the sequence with a failure of the step at index.
+// fail ends the steps with a failure of the one at index.
 func (d *decider) fail(index int, reason, message string, ended metav1.Time) {
-	d.end(v1alpha1.SequentialJobFailed, ended)
-	if d.isWhole() {
-		d.status.FailedWith = failedWith(&d.sj.Spec)
-	}
 	progress := d.ensureProgress()
-	progress.FailedIndex = new(int32(index)) //nolint:gosec // at most v1alpha1.MaxSteps
+	if progress.FailedIndex = nil; !IsFinally(index) {
+		progress.FailedIndex = new(int32(index)) //nolint:gosec // at most v1alpha1.MaxSteps
+	}
 	progress.FailureReason = reason
+	d.noteFailedWith()
+	if !d.hasFinally() {
+		d.endFailed(reason, message, ended)
+		return
+	}
+	result := v1alpha1.StepsResult{Type: v1alpha1.ResultFailed, FailedStep: nameAt(&d.sj.Spec, index), Reason: reason, Message: message, Time: ended}
+	if reason == v1alpha1.ReasonCancelled {
+		result.Type = v1alpha1.ResultCancelled
+	}
+	d.beginFinally(result, message)
+}
+
+func (d *decider) endFailed(reason, message string, ended metav1.Time) {
+	d.end(v1alpha1.SequentialJobFailed, ended)
 	d.setCondition(v1alpha1.ConditionAvailable, metav1.ConditionFalse, reason, message)
 	d.setCondition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, reason, message)
 	d.setCondition(v1alpha1.ConditionFailed, metav1.ConditionTrue, reason, message)
@@ -166,6 +198,9 @@ func (d *decider) summarise() {
 		progress.CurrentIndex = *progress.FailedIndex
 	}
 	progress.CurrentStep = d.stepName(int(progress.CurrentIndex))
+	if name := d.currentFinally(); name != "" {
+		progress.CurrentStep = name
+	}
 }
 
 func (d *decider) stepName(index int) string {

@@ -13,15 +13,15 @@ import (
 
 // advance takes the sequence one transition further and says whether another one may follow at once.
 func (d *decider) advance() bool {
-	steps := d.status.Steps
-	if len(steps) == 0 {
+	index, last := LastStarted(&d.status)
+	switch {
+	case d.status.Result != nil && !IsFinally(index):
+		return d.startNext(FirstFinally)
+	case last == nil:
 		return d.startNext(0)
-	}
-	index := len(steps) - 1
-	switch last := &steps[index]; {
 	case last.State == v1alpha1.StepRunning:
 		return d.followStep(index, last)
-	case last.State == v1alpha1.StepCompleted:
+	case last.State == v1alpha1.StepCompleted, IsFinally(index):
 		return d.startNext(index + 1)
 	case d.isRetryGranted() && d.successor(index) != nil:
 		d.completeStep(index, last, d.successor(index).CreationTimestamp)
@@ -37,22 +37,32 @@ func (d *decider) advance() bool {
 
 // startNext starts the step at index, which has not started yet or, after a failure, is to be started again.
 func (d *decider) startNext(index int) bool {
-	steps := d.sj.Spec.Containers
+	isThere := ContainerAt(&d.sj.Spec, index) != nil
 	name := JobName(d.sj, index, d.nextRetry(index))
 	switch {
-	case len(steps) == 0:
+	case len(d.sj.Spec.Containers) == 0 && !IsFinally(index):
 		d.fail(0, v1alpha1.ReasonInvalidSpec, v1alpha1.ReasonInvalidSpec+": spec.containers: Required value: list at least one step", d.now)
-	case index >= len(steps) && d.runs(name):
+	case !isThere && d.runs(name):
 		d.setProgressing(v1alpha1.ReasonJobStarted, fmt.Sprintf("Waiting for Job %s, whose step was removed just as it started", name))
-	case index >= len(steps):
+	case !isThere && IsFinally(index):
+		d.finish()
+		d.mustBeAbsent(name)
+	case !isThere:
 		d.complete()
 		d.mustBeAbsent(name)
 	case d.startedAs(index) != nil:
 		d.recordStart(index, d.startedAs(index))
 		return true
+	case d.isCancelled(index) && d.runs(name):
+		d.waitForCancelled(name)
+	case d.isCancelled(index):
+		d.cancelBefore(index)
+		d.mustBeAbsent(name)
 	case d.isSuspended():
 		d.pauseBefore(index)
-	case d.isOutOfTime() && !d.runs(name):
+	case d.awaitsApproval(index):
+		d.pauseForApproval(index)
+	case d.isLimited(index) && d.isOutOfTime() && !d.runs(name):
 		d.failForTime(index)
 		d.mustBeAbsent(name)
 	case !d.isStartRecorded(index - 1):
@@ -75,14 +85,15 @@ func (d *decider) recordStart(index int, job *batchv1.Job) {
 		status.StartTime = created.DeepCopy()
 	}
 	step := v1alpha1.StepStatus{
-		Name:      d.sj.Spec.Containers[index].Name,
+		Name:      nameAt(&d.sj.Spec, index),
 		JobName:   job.Name,
 		JobUID:    job.UID,
 		State:     v1alpha1.StepRunning,
 		StartTime: created.DeepCopy(),
 		Retries:   d.nextRetry(index),
 	}
-	status.Steps = append(status.Steps[:index:index], step)
+	list, at := startedIn(status, index)
+	*list = append((*list)[:at:at], step)
 	d.startClock(created)
 	if !d.isSuspended() {
 		d.endPause()
@@ -96,7 +107,7 @@ func (d *decider) recordStart(index int, job *batchv1.Job) {
 }
 
 func startMessage(index int, step *v1alpha1.StepStatus) string {
-	message := fmt.Sprintf("Started job %d", index)
+	message := "Started " + noun(index)
 	if step.Retries > 0 {
 		message += " again as " + step.JobName
 	}
@@ -112,8 +123,8 @@ func (d *decider) noteOlderText(index int, job *batchv1.Job) {
 		return
 	}
 	d.emit(warning(v1alpha1.ReasonSpecChanged, fmt.Sprintf(
-		"Job %d (%s) started just before the spec changed to generation %d: Job %s runs as generation %s has it, whatever the spec says of this step now",
-		index, d.status.Steps[index].Name, d.sj.Generation, job.Name, clean(made))))
+		"%s (%s) started just before the spec changed to generation %d: Job %s runs as generation %s has it, whatever the spec says of this step now",
+		title(index), nameAt(&d.sj.Spec, index), d.sj.Generation, job.Name, clean(made))))
 }
 
 // followStep looks at the Job of the running step. Only Complete=True is success, or what advance.go takes for it: SuccessCriteriaMet or
@@ -137,8 +148,7 @@ func (d *decider) followStep(index int, step *v1alpha1.StepStatus) bool {
 		d.completeStep(index, step, d.succeededAt(job, next.CreationTimestamp))
 		return true
 	case failed != nil:
-		d.followFailed(index, step, job, failed)
-		return false
+		return d.followFailed(index, step, job, failed)
 	case d.hasPodSucceeded(job):
 		d.completeStep(index, step, d.succeededAt(job, d.now))
 		return true
@@ -147,16 +157,18 @@ func (d *decider) followStep(index int, step *v1alpha1.StepStatus) bool {
 	return false
 }
 
-// followFailed is about a step whose Job has failed.
-func (d *decider) followFailed(index int, step *v1alpha1.StepStatus, job *batchv1.Job, failed *batchv1.JobCondition) {
+// followFailed is about a step whose Job has failed, and says whether another transition may follow at once.
+func (d *decider) followFailed(index int, step *v1alpha1.StepStatus, job *batchv1.Job, failed *batchv1.JobCondition) bool {
 	// The whole is needed to note what it failed with; it is read first, because what was read before is forgotten then.
 	if !d.isWhole() || !d.confirmNotAdvanced(index, job) {
-		return
+		return false
 	}
 	step.CompletionTime = failed.LastTransitionTime.DeepCopy()
-	if failure, ok := d.describeFailure(index, job, failed); ok {
+	failure, ok := d.describeFailure(index, job, failed)
+	if ok {
 		d.failStep(index, step, failure)
 	}
+	return ok && IsFinally(index)
 }
 
 // followMissing is about a step whose Job is gone, and was not seen to end.
@@ -167,14 +179,14 @@ func (d *decider) followMissing(index int, step *v1alpha1.StepStatus) bool {
 	}
 	d.failStep(index, step, failure{reason: v1alpha1.ReasonJobDeleted,
 		detail: fmt.Sprintf("Job %s was deleted before it was seen to end", step.JobName)})
-	d.mustBeAbsent(JobName(d.sj, index+1, 0))
-	return false
+	d.mustBeAbsent(d.successorName(index))
+	return IsFinally(index)
 }
 
 func (d *decider) completeStep(index int, step *v1alpha1.StepStatus, ended metav1.Time) {
 	step.State = v1alpha1.StepCompleted
 	step.CompletionTime = ended.DeepCopy()
-	message := fmt.Sprintf("Job %d completed successfully", index)
+	message := title(index) + " completed successfully"
 	d.emit(normal(v1alpha1.ReasonJobCompleted, message))
 	d.setProgressing(v1alpha1.ReasonJobCompleted, message)
 }
@@ -184,7 +196,9 @@ func (d *decider) followRunning(index int, step *v1alpha1.StepStatus, job *batch
 	if d.request != nil || !d.confirmNotPaused(index, job) || !d.change(index, job) {
 		return
 	}
-	if suspended, note := d.followSuspension(index, step, job); !suspended {
+	if d.isStoppedByCancel(index, job) {
+		d.reportEnding(index, step, job, v1alpha1.ReasonCancelled)
+	} else if suspended, note := d.followSuspension(index, step, job); !suspended {
 		d.followPods(index, step, job, note)
 	}
 	if !d.isCached(job) {

@@ -158,6 +158,10 @@ func (s *teller) set(spec *v1alpha1.SequentialJobSpec, setting string) {
 		spec.ActiveDeadlineSeconds = nil
 	case "suspend":
 		spec.Suspend = new(value == "true")
+	case "cancel":
+		spec.Cancel = new(value == "true")
+	case "finally":
+		spec.Finally = newSequence(strings.Fields(value)...).Spec.Containers
 	case "retries":
 		spec.Retries = new(int32(number(value))) //nolint:gosec // a handful
 	case "activeDeadlineSeconds":
@@ -167,7 +171,9 @@ func (s *teller) set(spec *v1alpha1.SequentialJobSpec, setting string) {
 	case "ttlSecondsAfterFinished":
 		spec.TTLSecondsAfterFinished = new(int32(number(value))) //nolint:gosec // a handful
 	default:
-		s.t.Fatalf("unknown setting %q", setting)
+		if !setOverride(spec, name, value) {
+			s.t.Fatalf("unknown setting %q", setting)
+		}
 	}
 }
 

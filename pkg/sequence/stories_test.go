@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -203,6 +204,9 @@ func describeChange(change *sequence.JobChange) string {
 			text += fmt.Sprintf(", activeDeadlineSeconds %d", *seconds)
 		}
 	}
+	if change.Annotations[v1alpha1.CancelledAnnotation] != nil {
+		text += ", marked as cancelled"
+	}
 	switch advance := change.Labels[v1alpha1.AdvanceOnLabel]; {
 	case advance != "":
 		text += ", advance-on " + advance
@@ -217,11 +221,14 @@ func describeChange(change *sequence.JobChange) string {
 
 func describeStatus(status *v1alpha1.SequentialJobStatus) string {
 	parts := []string{string(status.Phase) + " " + status.Progress.Completions}
-	for _, step := range status.Steps {
+	for _, step := range slices.Concat(status.Steps, status.Finally) {
 		parts = append(parts, step.JobName+" "+string(step.State))
 	}
 	if status.Progress.Retries > 0 {
 		parts = append(parts, fmt.Sprintf("%d retries granted", status.Progress.Retries))
+	}
+	if result := status.Result; result != nil {
+		parts = append(parts, "result "+strings.TrimSpace(fmt.Sprintf("%s %s", result.Type, result.FailedStep)))
 	}
 	if check := status.SpecCheck; check != nil && check.Result != v1alpha1.SpecCheckAccepted {
 		parts = append(parts, fmt.Sprintf("spec %s", check.Result))

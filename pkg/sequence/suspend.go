@@ -34,7 +34,7 @@ func (d *decider) shouldBeSuspended(job *batchv1.Job) bool {
 // followSuspension reports whether the Job of the running step is suspended. The note is what else is to be said of a step that
 // runs.
 func (d *decider) followSuspension(index int, step *v1alpha1.StepStatus, job *batchv1.Job) (suspended bool, note string) {
-	name := fmt.Sprintf("Job %d (%s)", index, step.Name)
+	name := fmt.Sprintf("%s (%s)", title(index), step.Name)
 	switch queue := job.Labels[queueLabel]; {
 	case d.isSuspended() && !isJobSuspended(job) && queue == "":
 		return false, "" // it will be, or somebody does not let it
@@ -80,7 +80,19 @@ func isSuspendedByUs(job *batchv1.Job) bool {
 
 // pauseBefore keeps the step at index from starting.
 func (d *decider) pauseBefore(index int) {
-	d.pause(fmt.Sprintf("Suspended by spec.suspend before job %d (%s)", index, d.sj.Spec.Containers[index].Name))
+	d.pause(fmt.Sprintf("Suspended by spec.suspend before %s (%s)", noun(index), nameAt(&d.sj.Spec, index)))
+}
+
+// awaitsApproval says whether the step at index may not start yet, by its override.
+func (d *decider) awaitsApproval(index int) bool {
+	override := overrideOf(&d.sj.Spec, nameAt(&d.sj.Spec, index))
+	return override != nil && ptr.Deref(override.Suspend, false)
+}
+
+// pauseForApproval keeps the step at index from starting until it may.
+func (d *decider) pauseForApproval(index int) {
+	name := nameAt(&d.sj.Spec, index)
+	d.pause(fmt.Sprintf("Waits for approval before %s (%s): set stepOverrides[%s].suspend to false", noun(index), name, name))
 }
 
 func (d *decider) pause(message string) {

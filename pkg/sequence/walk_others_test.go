@@ -38,8 +38,10 @@ func (w *walk) others() {
 		w.removeForeignJobs()
 	case n < 74:
 		w.steal()
-	case n < 80:
+	case n < 79:
 		w.editSteps()
+	case n < 83:
+		w.editOverrides()
 	case n < 94:
 		w.editSpec()
 	case n < 96:
@@ -52,7 +54,9 @@ func (w *walk) others() {
 	default:
 		if w.sj == nil && !w.isCreating() {
 			w.note("user creates the SequentialJob again")
-			w.apply(newSequence([]string{"s0", "s1", "s2", "s3"}[:1+w.random.IntN(4)]...))
+			sj := newSequence([]string{"s0", "s1", "s2", "s3"}[:1+w.random.IntN(4)]...)
+			w.setFinally(&sj.Spec)
+			w.apply(sj)
 		}
 	}
 }
@@ -161,7 +165,7 @@ func (w *walk) steal() {
 }
 
 func (w *walk) takeName() {
-	name := fmt.Sprintf("etl-%d", w.random.IntN(3))
+	name := []string{"etl-0", "etl-1", "etl-2", "etl-f0"}[w.random.IntN(4)]
 	if w.oneIn(3) {
 		name += "-r1"
 	}
@@ -192,7 +196,8 @@ func (w *walk) editSteps() {
 	rest := size - started
 	n := w.random.IntN(5)
 	canFix := w.sj.Status.Phase == v1alpha1.SequentialJobFailed && started > 0 && w.sj.Status.Steps[started-1].State == v1alpha1.StepFailed
-	if (n == 0 && size >= 6) || (n == 1 && (rest < 1 || size < 2)) || (n == 2 && rest < 2) || (n == 3 && rest < 1) || (n == 4 && !canFix) {
+	isComplete := w.sj.Status.Result != nil && w.sj.Status.Result.Type == v1alpha1.ResultCompleted // none is added to these
+	if (n == 0 && (size >= 6 || isComplete)) || (n == 1 && (rest < 1 || size < 2)) || (n == 2 && rest < 2) || (n == 3 && rest < 1) || (n == 4 && !canFix) {
 		return
 	}
 	name := fmt.Sprintf("edited-%d", w.version)
@@ -218,7 +223,7 @@ func (w *walk) editSpec() {
 	if w.sj == nil || !w.sj.DeletionTimestamp.IsZero() {
 		return
 	}
-	n := w.random.IntN(12)
+	n := w.random.IntN(15)
 	what := "suspends and resumes"
 	change := func(spec *v1alpha1.SequentialJobSpec) {
 		spec.Suspend = new(!ptr.Deref(spec.Suspend, false))
@@ -244,7 +249,13 @@ func (w *walk) editSpec() {
 	case n == 9:
 		what = "switches advanceOn"
 		change = switchAdvanceOn
-	case n < 9:
+	case n == 12:
+		w.editFinally()
+		return
+	case n == 13 && w.oneIn(2):
+		w.cancel()
+		return
+	case n < 9, n > 11:
 		return
 	}
 	w.note("user %s", what)

@@ -61,6 +61,9 @@ func TestRandomWalk(t *testing.T) {
 		"suspended a Job", "resumed a Job", "changed a deadline", "out of time", "expired", "deleted", "name conflict",
 		"finalizer put back", "adopted a Job", "answer lost", "refused: denied", "refused: invalid", "refused: unavailable",
 		"seen to be complete before it was gone", "started the next step on a pod's success", "failed although its pod had succeeded",
+		"waited for approval", "a step out of time",
+		"ran finally", "ran finally again", "finally failed", "waited with finally for pods", "cancelled", "cancelled before a step", "stopped a Job",
+		"ran finally after cancelling",
 	} {
 		if seen[want] == 0 {
 			t.Errorf("no walk ever came to %q: they prove less than they should", want)
@@ -84,6 +87,7 @@ func newWalk(seed uint64) *walk {
 	if w.oneIn(2) {
 		w.changeSpec(switchAdvanceOn)
 	}
+	w.changeSpec(w.setFinally)
 	for range 2 {
 		w.processes = append(w.processes, newProcess(w.world))
 	}
@@ -108,7 +112,7 @@ func (w *walk) oneIn(n int) bool { return w.random.IntN(n) == 0 }
 func (w *walk) move() {
 	// A sequence whose time runs out while a former leader is about to create its next Job ends beside that Job, which stops
 	// by its own deadline.
-	isUnlimited := w.sj == nil || w.sj.Spec.ActiveDeadlineSeconds == nil
+	isUnlimited := w.sj == nil || w.sj.Spec.ActiveDeadlineSeconds == nil && !hasStepDeadlines(&w.sj.Spec)
 	if w.oneIn(2) && (isUnlimited || !w.isCreating()) {
 		w.passTime(time.Duration(w.random.IntN(3)) * time.Second)
 	}
@@ -169,7 +173,7 @@ func (w *walk) settle() {
 	if w.sj != nil && w.sj.DeletionTimestamp.IsZero() {
 		w.note("the user lets it go on")
 		w.changeSpec(func(spec *v1alpha1.SequentialJobSpec) {
-			spec.Suspend, spec.ActiveDeadlineSeconds, spec.TTLSecondsAfterFinished = nil, nil, nil
+			spec.Suspend, spec.ActiveDeadlineSeconds, spec.TTLSecondsAfterFinished, spec.StepOverrides = nil, nil, nil, nil
 		})
 	}
 	s := w.processes[0]
@@ -204,7 +208,7 @@ func (w *walk) settle() {
 
 // isInTheWay says whether a Job that has the name of a step's is not that step's.
 func isInTheWay(sj *v1alpha1.SequentialJob, index int, job *batchv1.Job) bool {
-	return !metav1.IsControlledBy(job, sj) || job.Labels[v1alpha1.StepNameLabel] != sj.Spec.Containers[index].Name
+	return !metav1.IsControlledBy(job, sj) || job.Labels[v1alpha1.StepNameLabel] != sequence.ContainerAt(&sj.Spec, index).Name
 }
 
 // inTheWay says whether a Job has the name of the next step's without being it, and the status asks for it to be deleted.
@@ -213,9 +217,18 @@ func (w *world) inTheWay(job *batchv1.Job) bool {
 	if c == nil || c.Reason != v1alpha1.ReasonJobNameConflict {
 		return false
 	}
-	next := len(w.sj.Status.Steps)
-	if next > 0 && w.sj.Status.Steps[next-1].State == v1alpha1.StepFailed {
+	next := nextIndex(&w.sj.Status)
+	return sequence.ContainerAt(&w.sj.Spec, next) != nil && job.Name == sequence.NextJobName(w.sj) && isInTheWay(w.sj, next, job)
+}
+
+// nextIndex is the index of the container that starts next, unless that which runs is started again or was the last.
+func nextIndex(status *v1alpha1.SequentialJobStatus) int {
+	if status.Result != nil {
+		return sequence.FirstFinally + len(status.Finally)
+	}
+	next := len(status.Steps)
+	if next > 0 && status.Steps[next-1].State == v1alpha1.StepFailed {
 		next--
 	}
-	return next < len(w.sj.Spec.Containers) && job.Name == sequence.NextJobName(w.sj) && isInTheWay(w.sj, next, job)
+	return next
 }

@@ -81,6 +81,7 @@ func (w *walk) observe(s *process) {
 		_, waited := s.facts.Answers[sequence.ListPods]
 		count("retried", waited)
 		count("started the next step on a pod's success", s.facts.PodSucceeded)
+		w.observeFinally(s, waited)
 	case sequence.ReadJob:
 		count("name conflict", s.facts.Answers[sequence.CreateJob].Class == sequence.NameTaken)
 	case sequence.ListPods:
@@ -91,11 +92,19 @@ func (w *walk) observe(s *process) {
 		count("suspended a Job", ptr.Deref(a.Change.Suspend, false))
 		count("resumed a Job", !ptr.Deref(a.Change.Suspend, true))
 		count("changed a deadline", a.Change.ActiveDeadlineSeconds != nil)
+		isStopped := stopsForCancel(s.facts.SequentialJob, a.Change)
+		count("stopped a Job", isStopped)
+		count("resumed what a queue had suspended, to stop it", isStopped && w.ledger[a.Change.Job.UID].queued)
 		count("adopted a Job", len(a.Change.Labels) > 0 || a.Change.OwnerReferences != nil)
 	case sequence.StoreStatus:
 		before := s.facts.SequentialJob.Status
 		count("resumed after failure", before.Phase == v1alpha1.SequentialJobFailed && !sequence.Finished(a.Status))
 		p := a.Status.Progress
+		count("waited for approval", isTold(a.Events, v1alpha1.ReasonSuspended, "Waits for approval"))
+		count("a step out of time", isTold(a.Events, v1alpha1.ReasonJobFailed, v1alpha1.ReasonStepDeadlineExceeded))
+		count("cancelled", p.FailureReason == v1alpha1.ReasonCancelled && sequence.Finished(a.Status))
+		count("cancelled before a step", p.FailureReason == v1alpha1.ReasonCancelled && a.Status.State.Failed == 0 && !sequence.Finished(&before))
+		count("finally failed", p.FailureReason == v1alpha1.ReasonFinallyFailed && !sequence.Finished(&before))
 		count("out of time", p.FailureReason == v1alpha1.ReasonDeadlineExceeded && !sequence.Finished(&before))
 	default:
 	}

@@ -109,10 +109,15 @@ func podMoves(from place, job *batchv1.Job, record *jobRecord, add addMove) {
 				func(p *place) { p.losePod(name) })
 		}
 		add(name+" completes", nothing, nil, nil, func(p *place) { p.completeJob(name) })
-		add(name+" fails, because its time is up, although its pod has succeeded", viewsAgree, nil, &b.Failures, func(p *place) {
-			p.budget.Failures--
-			p.failJob(name, batchv1.JobReasonDeadlineExceeded)
-		})
+		const timeIsUp = " fails, because its time is up, although its pod has succeeded"
+		if isStopping(job) && !isSuspended(job) {
+			add(name+timeIsUp, nothing, nil, nil, func(p *place) { p.failJob(name, batchv1.JobReasonDeadlineExceeded) })
+		} else {
+			add(name+timeIsUp, viewsAgree, nil, &b.Failures, func(p *place) {
+				p.budget.Failures--
+				p.failJob(name, batchv1.JobReasonDeadlineExceeded)
+			})
+		}
 		mind := nobodyCreates
 		if from.hasStartedNext(record) || from.isLast(record) { // with the last one, the sequence may be recorded as complete at any time
 			mind = podTracked

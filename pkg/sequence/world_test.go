@@ -51,13 +51,14 @@ type world struct {
 	version int
 }
 
-// jobRecord is what became of a Job.
+// jobRecord is what became of a Job that was created for a step or for a container of spec.finally.
 type jobRecord struct {
 	owner    types.UID
 	name     string
-	index    int
+	index    int // sequence.FirstFinally and more for those of spec.finally
 	retry    int32
 	step     string // what it runs
+	told     string // the result of the steps that it was told, if it is of spec.finally
 	complete bool
 	failed   bool
 	recorded bool // its start is in a stored status
@@ -213,6 +214,7 @@ func (w *world) changeJob(change *sequence.JobChange) (*batchv1.Job, error) {
 	w.checkChange(job, change)
 	job = w.keepJob(changed(change))
 	if change.Suspend != nil {
+		w.note(job.UID, func(record *jobRecord) { record.queued = record.queued && *change.Suspend })
 		w.changePod(job.Name, func(pod *podRecord) { pod.behind = true })
 	}
 	return job, nil
@@ -226,7 +228,7 @@ func (w *world) updateStatus(seen *v1alpha1.SequentialJob, a sequence.Action) (*
 	w.checkStatus(w.sj, a.Status)
 	w.publish(w.sj, a)
 	w.changeSJ(func(sj *v1alpha1.SequentialJob) { a.Status.DeepCopyInto(&sj.Status) })
-	for _, step := range w.sj.Status.Steps {
+	for _, step := range slices.Concat(w.sj.Status.Steps, w.sj.Status.Finally) {
 		w.note(step.JobUID, func(record *jobRecord) {
 			record.recorded = true
 			record.ended = record.ended || step.State != v1alpha1.StepRunning
