@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/example/sequential-job-operator/hack/test/framework"
@@ -19,6 +20,16 @@ func (c *cluster) providePipelineData() {
 	c.T.Helper()
 	c.kubectl(fmt.Sprintf(pipelineData, c.Namespace, writableFolder(c.T)), "apply", "-f", "-")
 	c.kubectl("", "wait", "job/seed", "--for=condition=Complete", "--timeout="+framework.Patience.String())
+}
+
+// provideGPU makes the node one that has a GPU, as far as Kubernetes can tell.
+func (c *cluster) provideGPU() {
+	c.T.Helper()
+	node := c.kubectl("", "get", "nodes", "-o", "name")
+	node = strings.TrimSpace(node)
+	c.kubectl("", "label", "--overwrite", node, "accelerator=nvidia")
+	c.kubectl("", "patch", node, "--subresource=status", "--type=merge", "--patch",
+		`{"status":{"capacity":{"nvidia.com/gpu":"1"},"allocatable":{"nvidia.com/gpu":"1"}}}`)
 }
 
 // writableFolder is a folder of this machine that the images, which run as a user without rights, may write to.
@@ -76,9 +87,14 @@ func (c *cluster) runExample(manifest string) {
 	c.T.Helper()
 	c.kubectl(manifest, "apply", "-f", "-")
 	for _, match := range sequentialJobName.FindAllStringSubmatch(manifest, -1) {
-		if name := match[1]; name == "failing-step" {
+		switch name := match[1]; name {
+		case "failing-step", "notify":
 			c.mustFail(name)
-		} else {
+		case "approval":
+			c.WaitForPhase(name, v1alpha1.SequentialJobSuspended)
+			c.kubectl("", "patch", "sj", name, "--type=json", "--patch", `[{"op":"replace","path":"/spec/stepOverrides/0/suspend","value":false}]`)
+			c.mustComplete(name)
+		default:
 			c.mustComplete(name)
 		}
 	}
@@ -100,6 +116,7 @@ func TestExamplesRunToTheirEnd(t *testing.T) {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			c := newCluster(t)
 			c.providePipelineData()
+			c.provideGPU()
 			manifest, err := os.ReadFile(file)
 			if err != nil {
 				t.Fatal(err)

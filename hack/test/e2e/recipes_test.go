@@ -12,12 +12,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/example/sequential-job-operator/hack/test/framework"
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 )
 
 // Every command of docs/recipes.md is run, on a sequence whose second step has failed.
 func TestTheCommandsOfTheRecipesWork(t *testing.T) {
 	c := newCluster(t)
-	c.Create(shellSteps("etl", corev1.PodTemplateSpec{}, "echo one", "echo 'no such table' > /dev/termination-log; echo two; exit 2"))
+	sj := shellSteps("etl", corev1.PodTemplateSpec{}, "echo one", "echo 'no such table' > /dev/termination-log; echo two; exit 2")
+	sj.Spec.StepOverrides = []v1alpha1.StepOverride{{Name: "step-1", Suspend: new(false)}}
+	sj.Spec.Finally = []corev1.Container{{Name: "notify", Image: sj.Spec.Containers[0].Image, Command: []string{"echo", "notified"}}}
+	c.Create(sj)
 	c.waitForEnd("etl")
 	content, err := os.ReadFile(filepath.Join(framework.Root, "docs/recipes.md"))
 	if err != nil {
@@ -58,7 +62,7 @@ func TestTheCommandsOfTheRecipesWork(t *testing.T) {
 	}
 	for _, want := range []string{
 		`Job 1 (step-1) failed: BackoffLimitExceeded: container "step-1" exited with code 2: no such table`,
-		"== etl-0\none\n== etl-1\ntwo\n", "it failed", "step-1\tBackoffLimitExceeded", "JobFailed",
+		"== etl-0\none\n== etl-1\ntwo\n", "it failed", "Failed step-1 BackoffLimitExceeded\n", "notified\n", "step-1\tBackoffLimitExceeded", "JobFailed",
 	} {
 		if !strings.Contains(said.String(), want) {
 			t.Errorf("nothing said %q:\n%s", want, said.String())

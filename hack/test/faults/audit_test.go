@@ -22,6 +22,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/example/sequential-job-operator/hack/test/framework"
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 )
 
 // auditEvent is what the oracle reads of a line of the API server's audit log.
@@ -50,6 +51,12 @@ func (e *auditEvent) tell(h *history) error {
 			return err
 		}
 		h.add(job)
+	case "update sequentialjobs/status", "patch sequentialjobs/status":
+		sj := &v1alpha1.SequentialJob{}
+		if err := json.Unmarshal(e.ResponseObject, sj); err != nil {
+			return err
+		}
+		h.addStatus(sj)
 	case "create pods/", "update pods/status", "patch pods/status":
 		pod := &corev1.Pod{}
 		if err := json.Unmarshal(e.ResponseObject, pod); err != nil {

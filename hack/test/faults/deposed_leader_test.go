@@ -22,33 +22,35 @@ import (
 // what it was about to do: nothing is repeated, and the sequence ends as if nothing had happened.
 func TestADeposedLeaderMayWakeAtEveryCall(t *testing.T) {
 	report := startReport(t)
-	want, made := playWithoutFault(t)
-	for at := 1; at <= made; at++ {
-		for _, sleep := range []int{1, 3} {
-			// Otherwise every fifth call, short and long by turns.
-			if !*faultsFull && (at%5 != 4 || (sleep == 1) != (at%10 == 4)) {
-				continue
+	forEachScenario(t, func(t *testing.T, s *scenario) {
+		want, made := playWithoutFault(t, s)
+		for at := 1; at <= made; at++ {
+			for _, sleep := range []int{1, 3} {
+				// Otherwise every fifth call or fewer, short and long by turns.
+				if stride := 5 * s.every; !*faultsFull && (at%stride != stride-1 || (sleep == 1) != (at%(2*stride) == stride-1)) {
+					continue
+				}
+				name := s.name + "deposed leader wakes soon"
+				if sleep > 1 {
+					name = s.name + "deposed leader wakes late"
+				}
+				t.Run(fmt.Sprintf("%s, frozen at call %d", name, at), func(t *testing.T) {
+					c := newByHandCluster(t)
+					frozen := &calls{at: at}
+					stop, between := c.startDeposed(frozen, sleep, s.stages)
+					got := s.play(c, between)
+					stop()
+					report.add(name, frozen.injected(), s.sequences, c.compare(s, want, got, frozen))
+				})
 			}
-			name := "deposed leader wakes soon"
-			if sleep > 1 {
-				name = "deposed leader wakes late"
-			}
-			t.Run(fmt.Sprintf("%s, frozen at call %d", name, at), func(t *testing.T) {
-				c := newByHandCluster(t)
-				frozen := &calls{at: at}
-				stop, between := c.startDeposed(frozen, sleep)
-				got := c.playScenario(between)
-				stop()
-				report.add(name, frozen.injected(), 2, c.compare(want, got, frozen))
-			})
 		}
-	}
+	})
 }
 
 // startDeposed starts a controller that freezes before a call, and another one as soon as it does. The frozen one wakes
-// after so many calls of between, or before the last but one of these: after the deletion that follows no protocol can
+// after so many calls of between, or at the last one before a deletion: after the deletion that follows no protocol can
 // keep the request of a sleeper from arriving.
-func (c *cluster) startDeposed(at *calls, sleep int) (stop, between func()) {
+func (c *cluster) startDeposed(at *calls, sleep, beforeDeletion int) (stop, between func()) {
 	c.T.Helper()
 	g := newGate()
 	g.freezeBefore(func(request *http.Request) bool { return isCall(request) && at.next(request) })
@@ -63,7 +65,6 @@ func (c *cluster) startDeposed(at *calls, sleep int) (stop, between func()) {
 		}
 	}()
 	c.T.Cleanup(func() { <-done })
-	const beforeDeletion = 9
 	stages, asleep := 0, 0
 	between = func() {
 		stages++

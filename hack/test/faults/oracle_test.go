@@ -30,14 +30,18 @@ type history struct {
 	pods map[types.UID]*podHistory
 	// deletions has the time at which the deletion of a SequentialJob was answered.
 	deletions map[types.UID]time.Time
+	// results has, of each SequentialJob, the revisions at which its status was stored, and whether that had a result of its steps.
+	results map[types.UID]map[uint64]bool
 }
 
 // jobHistory is the life of one Job. What never happened is zero.
 type jobHistory struct {
-	name     string
-	uid      types.UID
-	owner    types.UID
+	name  string
+	uid   types.UID
+	owner types.UID
+	// step is the index of its step; finally says that it is one of spec.finally.
 	step     int
+	finally  bool
 	created  uint64
 	complete uint64
 	failed   uint64
@@ -59,7 +63,9 @@ type podHistory struct {
 }
 
 func newHistory() *history {
-	return &history{deletions: map[types.UID]time.Time{}, pods: map[types.UID]*podHistory{}}
+	return &history{
+		deletions: map[types.UID]time.Time{}, pods: map[types.UID]*podHistory{}, results: map[types.UID]map[uint64]bool{},
+	}
 }
 
 func (h *history) find(uid types.UID) *jobHistory {
@@ -74,14 +80,18 @@ func (h *history) find(uid types.UID) *jobHistory {
 // add notes a Job as the API server stored it. It reports false for a Job that is no step of a SequentialJob.
 func (h *history) add(job *batchv1.Job) (*jobHistory, bool) {
 	owner := metav1.GetControllerOf(job)
-	step, err := strconv.Atoi(job.Labels[v1alpha1.StepIndexLabel])
+	label, isFinally := job.Labels[v1alpha1.FinallyIndexLabel]
+	if !isFinally {
+		label = job.Labels[v1alpha1.StepIndexLabel]
+	}
+	step, err := strconv.Atoi(label)
 	if owner == nil || owner.Kind != v1alpha1.SequentialJobKind || err != nil {
 		return nil, false
 	}
 	known := h.find(job.UID)
 	if known == nil {
 		known = &jobHistory{
-			name: job.Name, uid: job.UID, owner: owner.UID, step: step, created: revision(job),
+			name: job.Name, uid: job.UID, owner: owner.UID, step: step, finally: isFinally, created: revision(job),
 			asked: job.CreationTimestamp.Time, answered: job.CreationTimestamp.Time,
 			byPod: job.Labels[v1alpha1.AdvanceOnLabel] == string(v1alpha1.AdvanceOnPodSucceeded),
 		}
@@ -131,7 +141,7 @@ func (h *history) violations() []string {
 	var out []string
 	for i, job := range jobs {
 		before := slices.DeleteFunc(slices.Clone(jobs[:i]), func(j *jobHistory) bool { return j.owner != job.owner })
-		for _, broken := range []string{twice(job, before), h.tooEarly(job, before), backwards(job, before), beside(job, before), h.late(job)} {
+		for _, broken := range slices.Concat([]string{twice(job, before)}, h.outOfOrder(job, before), []string{h.late(job)}) {
 			if broken != "" {
 				out = append(out, fmt.Sprintf("Job %s (revision %d, asked for at %s) %s",
 					job.name, job.created, job.asked.UTC().Format(time.RFC3339Nano), broken))
@@ -139,6 +149,15 @@ func (h *history) violations() []string {
 		}
 	}
 	return out
+}
+
+// outOfOrder finds what breaks the order of steps, or of spec.finally after them.
+func (h *history) outOfOrder(job *jobHistory, before []*jobHistory) []string {
+	steps := slices.DeleteFunc(slices.Clone(before), func(j *jobHistory) bool { return j.finally })
+	if job.finally {
+		return []string{h.withoutResult(job), h.besideStep(job, steps), h.besideFinally(job, before)}
+	}
+	return []string{h.tooEarly(job, steps), backwards(job, steps), beside(job, steps), h.afterResult(job), h.besideFinally(job, before)}
 }
 
 // twice finds a name that one SequentialJob used before.

@@ -52,6 +52,12 @@ func NewCluster(t *testing.T) *Cluster {
 func NewClusterLabelled(t *testing.T, labels map[string]string) *Cluster {
 	t.Helper()
 	t.Parallel()
+	return NewClusterAlone(t, labels)
+}
+
+// NewClusterAlone is NewClusterLabelled for a test that runs beside no other, because it changes what all share.
+func NewClusterAlone(t *testing.T, labels map[string]string) *Cluster {
+	t.Helper()
 	c := NewNamespace(t, labels)
 	c.Jobs = watchJobs(c)
 	return c

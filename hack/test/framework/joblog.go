@@ -2,12 +2,16 @@ package framework
 
 import (
 	"context"
+	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	batchv1 "k8s.io/api/batch/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 )
 
 // JobLog is what a watch told about the Jobs of a namespace, in the order in which it happened.
@@ -17,14 +21,16 @@ type JobLog struct {
 	// created holds the Jobs as they were when they were created.
 	created []*batchv1.Job
 	// tooEarly holds what was created while another Job had not ended.
-	tooEarly     []string
+	tooEarly []string
+	// open holds the Jobs that have not ended, and those that have failed, after which only a retry or spec.finally may come.
 	open         map[string]bool
+	failed       map[string]bool
 	autoComplete bool
 }
 
 func watchJobs(c *Cluster) *JobLog {
 	c.T.Helper()
-	l := &JobLog{c: c, open: map[string]bool{}}
+	l := &JobLog{c: c, open: map[string]bool{}, failed: map[string]bool{}}
 	list, err := c.Kube.BatchV1().Jobs(c.Namespace).List(c.T.Context(), metav1.ListOptions{})
 	Must(c.T, err)
 	events, err := c.Kube.BatchV1().Jobs(c.Namespace).Watch(c.T.Context(), metav1.ListOptions{ResourceVersion: list.ResourceVersion})
@@ -49,6 +55,9 @@ func (l *JobLog) record(event watch.Event) {
 	defer l.mu.Unlock()
 	switch {
 	case event.Type == watch.Added:
+		if mayFollowFailure(job) {
+			maps.DeleteFunc(l.open, func(name string, _ bool) bool { return l.failed[name] })
+		}
 		if len(l.open) > 0 {
 			l.tooEarly = append(l.tooEarly, job.Name)
 		}
@@ -63,7 +72,15 @@ func (l *JobLog) record(event watch.Event) {
 		}
 	case event.Type == watch.Deleted, IsTrue(job, batchv1.JobComplete):
 		delete(l.open, job.Name)
+	case IsTrue(job, batchv1.JobFailed):
+		l.failed[job.Name] = true
 	}
+}
+
+// mayFollowFailure says whether a Job is of spec.finally, or a retry.
+func mayFollowFailure(job *batchv1.Job) bool {
+	_, isFinally := job.Labels[v1alpha1.FinallyIndexLabel]
+	return isFinally || strings.Contains(job.Name, "-r")
 }
 
 // CompleteAll makes every Job complete as soon as it is created.

@@ -29,6 +29,17 @@ func (c *Cluster) WaitForRunning(name string, index int) *batchv1.Job {
 	return c.Job(sj.Status.Steps[index].JobName)
 }
 
+// WaitForJob waits until a Job is recorded as running, be it of a step or of spec.finally, and returns it.
+func (c *Cluster) WaitForJob(name, job string) *batchv1.Job {
+	c.T.Helper()
+	c.WaitFor(name, "Job "+job+" to be recorded as running", func(sj *v1alpha1.SequentialJob) bool {
+		return slices.ContainsFunc(slices.Concat(sj.Status.Steps, sj.Status.Finally), func(step v1alpha1.StepStatus) bool {
+			return step.JobName == job && step.State == v1alpha1.StepRunning
+		})
+	})
+	return c.Job(job)
+}
+
 // EndJob ends a Job of a namespace of NewByHandCluster as the Job controller would: how is JobComplete or JobFailed.
 func (c *Cluster) EndJob(name string, how batchv1.JobConditionType, reason string) {
 	c.T.Helper()

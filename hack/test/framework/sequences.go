@@ -28,6 +28,12 @@ func NewStuckSequence(name string, steps ...string) *v1alpha1.SequentialJob {
 	return sj
 }
 
+// WithFinally gives a SequentialJob one container of spec.finally a name.
+func WithFinally(sj *v1alpha1.SequentialJob, names ...string) *v1alpha1.SequentialJob {
+	sj.Spec.Finally = NewSequence("", names...).Spec.Containers
+	return sj
+}
+
 // Create creates a SequentialJob.
 func (c *Cluster) Create(sj *v1alpha1.SequentialJob) *v1alpha1.SequentialJob {
 	c.T.Helper()
