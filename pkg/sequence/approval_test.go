@@ -17,7 +17,7 @@ func gate(step string, closed bool) func(*v1alpha1.SequentialJobSpec) {
 }
 
 const (
-	waitsForLoad  = "Waits for approval before job 1 (load): set stepOverrides[load].suspend to false"
+	waitsForLoad  = "Job 1 (load) waits for approval: set stepOverrides[load].suspend to false"
 	completedZero = "JobCompleted: Job 0 completed successfully"
 )
 
@@ -60,7 +60,7 @@ func TestAnApprovalDoesNotConcernAStepThatRuns(t *testing.T) {
 func TestTheFirstStepMayWaitForApproval(t *testing.T) {
 	s := tell(t, "extract")
 	gate("extract", true)(&s.sj.Spec)
-	s.work().wantJobs().want("Suspended", "False Suspended: Waits for approval before job 0 (extract): set stepOverrides[extract].suspend to false")
+	s.work().wantJobs().want("Suspended", "False Suspended: Job 0 (extract) waits for approval: set stepOverrides[extract].suspend to false")
 	s.edit(gate("other", true)).wantJobs("etl-0")
 }
 
@@ -68,7 +68,7 @@ func TestARetryWaitsForApproval(t *testing.T) {
 	s := tell(t, "extract")
 	s.sj.Spec.Retries = new(int32(1))
 	s.work().edit(gate("extract", true)).end("etl-0", failed).wantJobs("etl-0").
-		want("Suspended", "False Suspended: Waits for approval before job 0 (extract): set stepOverrides[extract].suspend to false")
+		want("Suspended", "False Suspended: Job 0 (extract) waits for approval: set stepOverrides[extract].suspend to false")
 	s.edit(gate("extract", false)).wantJobs("etl-0", "etl-0-r1")
 	if got := s.sj.Status.Progress.Retries; got != 1 {
 		t.Errorf("%d retries are granted", got)

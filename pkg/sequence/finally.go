@@ -59,11 +59,8 @@ func (d *decider) finish() {
 	case result.Type == v1alpha1.ResultFailed && d.mayBeRetried():
 		d.status.SpecCheck = nil // what was checked while spec.finally ran was only the rest of that
 		d.grantRetry(d.firstToCheck(), "")
-	case result.Type == v1alpha1.ResultFailed:
+	case result.Type != v1alpha1.ResultCompleted:
 		d.endFailed(conditionReason(result.Reason), message, ended)
-		d.emit(warning(v1alpha1.ReasonFailed, message))
-	case result.Type == v1alpha1.ResultCancelled:
-		d.endFailed(v1alpha1.ReasonCancelled, message, ended)
 		d.emit(warning(v1alpha1.ReasonFailed, message))
 	case failed == "":
 		d.endCompleted(ended)

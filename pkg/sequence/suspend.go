@@ -92,7 +92,7 @@ func (d *decider) awaitsApproval(index int) bool {
 // pauseForApproval keeps the step at index from starting until it may.
 func (d *decider) pauseForApproval(index int) {
 	name := nameAt(&d.sj.Spec, index)
-	d.pause(fmt.Sprintf("Waits for approval before %s (%s): set stepOverrides[%s].suspend to false", noun(index), name, name))
+	d.pause(fmt.Sprintf("%s (%s) waits for approval: set stepOverrides[%s].suspend to false", title(index), name, name))
 }
 
 func (d *decider) pause(message string) {

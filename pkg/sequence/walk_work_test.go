@@ -100,7 +100,7 @@ func (w *walk) observe(s *process) {
 		before := s.facts.SequentialJob.Status
 		count("resumed after failure", before.Phase == v1alpha1.SequentialJobFailed && !sequence.Finished(a.Status))
 		p := a.Status.Progress
-		count("waited for approval", isTold(a.Events, v1alpha1.ReasonSuspended, "Waits for approval"))
+		count("waited for approval", isTold(a.Events, v1alpha1.ReasonSuspended, "waits for approval"))
 		count("a step out of time", isTold(a.Events, v1alpha1.ReasonJobFailed, v1alpha1.ReasonStepDeadlineExceeded))
 		count("cancelled", p.FailureReason == v1alpha1.ReasonCancelled && sequence.Finished(a.Status))
 		count("cancelled before a step", p.FailureReason == v1alpha1.ReasonCancelled && a.Status.State.Failed == 0 && !sequence.Finished(&before))

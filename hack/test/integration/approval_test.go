@@ -41,7 +41,7 @@ func TestAStepWaitsForApproval(t *testing.T) {
 	sj.Spec.ActiveDeadlineSeconds = new(int64(3600))
 	c.Create(sj)
 	c.EndJob(c.WaitForJob("etl", "etl-0").Name, batchv1.JobComplete, "")
-	const want = "Waits for approval before job 1 (deploy): set stepOverrides[deploy].suspend to false"
+	const want = "Job 1 (deploy) waits for approval: set stepOverrides[deploy].suspend to false"
 	waiting := c.waitForMessage("etl", v1alpha1.ReasonSuspended, want)
 	if s := waiting.Status; s.Phase != v1alpha1.SequentialJobSuspended || s.ActiveSince != nil || s.State.Succeeded != 1 || s.Progress.CurrentStep != "deploy" {
 		t.Errorf("status %+v", s)
@@ -84,7 +84,7 @@ func TestAnApprovalMayBeGivenAndTakenBackInAdvance(t *testing.T) {
 		}
 	}
 	c.EndJob("etl-0", batchv1.JobComplete, "")
-	c.waitForMessage("etl", v1alpha1.ReasonSuspended, "Waits for approval before job 1 (deploy)")
+	c.waitForMessage("etl", v1alpha1.ReasonSuspended, "Job 1 (deploy) waits for approval")
 	// Without an override there is no gate.
 	c.Patch("etl", `{"spec":{"stepOverrides":null}}`)
 	c.EndJob(c.WaitForJob("etl", "etl-1").Name, batchv1.JobComplete, "")
@@ -104,7 +104,7 @@ func TestOneGateOpensNoOther(t *testing.T) {
 	c.waitForMessage("etl", v1alpha1.ReasonSuspended, "Suspended by spec.suspend before job 0 (plan)")
 	c.Patch("etl", `{"spec":{"suspend":false}}`)
 	c.EndJob(c.WaitForJob("etl", "etl-0").Name, batchv1.JobComplete, "")
-	c.waitForMessage("etl", v1alpha1.ReasonSuspended, "Waits for approval before job 1 (deploy)")
+	c.waitForMessage("etl", v1alpha1.ReasonSuspended, "Job 1 (deploy) waits for approval")
 	c.Patch("etl", `{"spec":{"suspend":true}}`)
 	c.waitForMessage("etl", v1alpha1.ReasonSuspended, "Suspended by spec.suspend before job 1 (deploy)")
 	c.setGate("false")
@@ -112,11 +112,11 @@ func TestOneGateOpensNoOther(t *testing.T) {
 	c.WaitForJob("etl", "etl-1")
 	c.setGate("true")
 	c.EndJob("etl-1", batchv1.JobFailed, batchv1.JobReasonBackoffLimitExceeded)
-	c.waitForMessage("etl", v1alpha1.ReasonSuspended, "Waits for approval before job 1 (deploy)")
+	c.waitForMessage("etl", v1alpha1.ReasonSuspended, "Job 1 (deploy) waits for approval")
 	c.setGate("false")
 	c.EndJob(c.WaitForJob("etl", "etl-1-r1").Name, batchv1.JobComplete, "")
 	c.EndJob(c.WaitForJob("etl", "etl-2").Name, batchv1.JobComplete, "")
-	c.waitForMessage("etl", v1alpha1.ReasonSuspended, "Waits for approval before finally job 0 (notify)")
+	c.waitForMessage("etl", v1alpha1.ReasonSuspended, "Finally job 0 (notify) waits for approval")
 	if s := c.Get("etl").Status; s.Phase != v1alpha1.SequentialJobSuspended || s.Result == nil {
 		t.Errorf("phase %s, result %+v", s.Phase, s.Result)
 	}
@@ -137,7 +137,7 @@ func TestAGateCausesNoWritesButToSayThatItIsClosed(t *testing.T) {
 		c.Create(sj)
 		c.EndJob(c.WaitForJob("etl", "etl-0").Name, batchv1.JobComplete, "")
 		if isClosed {
-			c.waitForMessage("etl", v1alpha1.ReasonSuspended, "Waits for approval")
+			c.waitForMessage("etl", v1alpha1.ReasonSuspended, "waits for approval")
 			c.setGate("false")
 		}
 		c.EndJob(c.WaitForJob("etl", "etl-1").Name, batchv1.JobComplete, "")

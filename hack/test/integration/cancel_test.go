@@ -148,7 +148,7 @@ func TestCancelEndsASequenceBetweenTwoSteps(t *testing.T) {
 				spec.StepOverrides = []v1alpha1.StepOverride{{Name: "load", Suspend: new(true)}}
 			},
 			wait: func(c *cluster) {
-				c.waitForMessage("etl", v1alpha1.ReasonSuspended, "Waits for approval before job 1 (load)")
+				c.waitForMessage("etl", v1alpha1.ReasonSuspended, "Job 1 (load) waits for approval")
 			},
 		},
 		"while no Job may be created": {

@@ -237,7 +237,7 @@ func TestASecondFieldManagerOwnsOneOverride(t *testing.T) {
 		t.Errorf("the entry was taken from who owns it: %v\n%s", err, out)
 	}
 	c.EndJob("etl-0", batchv1.JobComplete, "")
-	c.waitForMessage("etl", v1alpha1.ReasonSuspended, "Waits for approval before job 1 (load)")
+	c.waitForMessage("etl", v1alpha1.ReasonSuspended, "Job 1 (load) waits for approval")
 	apply("platform", override("gate", "{name: load, suspend: false, backoffLimit: 0}"))
 	if got := *c.WaitForJob("etl", "etl-1").Spec.BackoffLimit; got != 0 {
 		t.Errorf("backoffLimit %d, want 0", got)
