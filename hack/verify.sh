@@ -7,7 +7,7 @@ export GOWORK=off
 failures=()
 
 # Modules of Go code; those that only pin tools have nothing to vet.
-modules=(. hack/crd hack/bench hack/compat hack/demo/data-tools hack/sbom hack/cluster/pause)
+modules=(. hack/crd hack/bench hack/compat hack/demo/data-tools hack/sbom hack/cluster/pause hack/dra)
 pins=(hack/tools hack/tools/lint hack/cluster/kubernetes hack/cluster/etcd hack/cluster/kwok)
 
 check() {
