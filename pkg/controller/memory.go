@@ -169,11 +169,8 @@ func has(name string) func(*batchv1.Job) bool {
 	return func(job *batchv1.Job) bool { return job.Name == name }
 }
 
-func isRecorded(sj *v1alpha1.SequentialJob, job *batchv1.Job) bool { return stepOf(sj, job) != nil }
-
-// stepOf returns the step that the status records with that Job.
-func stepOf(sj *v1alpha1.SequentialJob, job *batchv1.Job) *v1alpha1.StepStatus {
-	return sequence.EntryOf(&sj.Status, job.UID)
+func isRecorded(sj *v1alpha1.SequentialJob, job *batchv1.Job) bool {
+	return sequence.EntryOf(&sj.Status, job.UID) != nil
 }
 
 // putBack keeps for the next turn what one began with and could not tell.
@@ -190,7 +187,7 @@ func (m *memory) putBack(begun, ended *sequence.Facts) {
 
 // isToldOf says whether the status tells how that Job has ended, or needs to tell no more.
 func isToldOf(sj *v1alpha1.SequentialJob, job *batchv1.Job) bool {
-	step := stepOf(sj, job)
+	step := sequence.EntryOf(&sj.Status, job.UID)
 	return !sj.DeletionTimestamp.IsZero() || sequence.Finished(&sj.Status) || step != nil && step.State != v1alpha1.StepRunning
 }
 

@@ -63,7 +63,7 @@ func (d *decider) cancelBefore(index int) {
 
 // failCancelled ends a sequence whose running step was stopped, or failed before it could be.
 func (d *decider) failCancelled(index int, why failure, failed string, ended metav1.Time) {
-	message := fmt.Sprintf("Cancelled by spec.cancel: %s (%s) was stopped", title(index), nameAt(&d.sj.Spec, index))
+	message := "Cancelled by spec.cancel: " + subject(index, nameAt(&d.sj.Spec, index)) + " was stopped"
 	if why.reason != v1alpha1.ReasonCancelled {
 		message = "Cancelled by spec.cancel: " + failed
 	}

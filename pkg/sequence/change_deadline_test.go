@@ -84,21 +84,26 @@ func TestTheLowerDeadlineHolds(t *testing.T) {
 			if tc.limit != unlimited {
 				sj.Spec.ActiveDeadlineSeconds = &tc.limit
 			}
-			job := jobOf(sj, 0, append([]jobOption{running, startedAt(start)}, tc.options...)...)
-			api := &server{jobs: []*batchv1.Job{job}}
-			turn, _ := api.play(sequence.Facts{Now: now, SequentialJob: sj, Jobs: []*batchv1.Job{job}})
-			job = api.job("etl-0")
+			job, turn := afterOneChange(t, sj, append([]jobOption{running, startedAt(start)}, tc.options...)...)
 			got := result{ptr.Deref(job.Spec.ActiveDeadlineSeconds, -1), job.Annotations[v1alpha1.DeadlineAnnotation],
 				job.Annotations[v1alpha1.ForeignDeadlineAnnotation], turn.Change != nil}
 			if diff := cmp.Diff(tc.want, got); diff != "" {
 				t.Errorf("unexpected deadline (-want +got), after %q:\n%s", turn.Requests, diff)
 			}
-			again, _ := api.play(sequence.Facts{Now: now, SequentialJob: sj, Jobs: api.jobs})
-			if again.Change != nil {
-				t.Errorf("and it is changed again: %+v", again.Change)
-			}
 		})
 	}
+}
+
+// afterOneChange returns the Job of the running step as a turn leaves it, which no later turn may change again.
+func afterOneChange(t *testing.T, sj *v1alpha1.SequentialJob, options ...jobOption) (*batchv1.Job, turn) {
+	t.Helper()
+	api := &server{jobs: []*batchv1.Job{jobOf(sj, 0, options...)}}
+	first, _ := api.play(sequence.Facts{Now: now, SequentialJob: sj, Jobs: api.jobs})
+	again, _ := api.play(sequence.Facts{Now: now, SequentialJob: sj, Jobs: api.jobs})
+	if again.Change != nil {
+		t.Errorf("it is changed again: %+v", again.Change)
+	}
+	return api.job("etl-0"), first
 }
 
 // A policy gives each Job a deadline, and lets none be without.

@@ -2,6 +2,7 @@ package sequence_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -63,6 +64,29 @@ func TestOneDryRunCoversAllThatHaveTheSameTemplate(t *testing.T) {
 				t.Errorf("unexpected dry runs (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// A turn has to be over in time, however many templates there are.
+func TestACheckSendsABoundedNumberOfDryRuns(t *testing.T) {
+	const most, steps = 20, 30
+	sj := newSequence()
+	for i := range steps {
+		name := fmt.Sprintf("step-%d", i)
+		sj.Spec.Containers = append(sj.Spec.Containers, corev1.Container{Name: name, Image: "x"})
+		ownTemplate(sj, name, node(name))
+	}
+	turn, _ := (&server{}).play(sequence.Facts{Now: now, SequentialJob: sj})
+	sent := slices.DeleteFunc(turn.Requests, func(request string) bool { return !strings.HasPrefix(request, string(sequence.CheckSteps)) })
+	if len(sent) != most {
+		t.Errorf("%d dry runs: %q", len(sent), sent)
+	}
+	want := &v1alpha1.SpecCheck{Generation: 1, Result: v1alpha1.SpecCheckUnknown, Message: "only the steps with the first 20 different templates were checked"}
+	if diff := cmp.Diff(want, turn.Status.SpecCheck); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if turn.Create == nil {
+		t.Error("the first step does not start")
 	}
 }
 

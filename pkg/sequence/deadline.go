@@ -179,7 +179,7 @@ func (d *decider) foreignDeadline(job *batchv1.Job) *int64 {
 
 // failForTime ends a sequence whose time is up before the step at index starts.
 func (d *decider) failForTime(index int) {
-	message := fmt.Sprintf("%s (%s) was not started: %s: %s", title(index), nameAt(&d.sj.Spec, index),
+	message := fmt.Sprintf("%s was not started: %s: %s", subject(index, nameAt(&d.sj.Spec, index)),
 		v1alpha1.ReasonDeadlineExceeded, d.describeTimeout())
 	d.emit(warning(v1alpha1.ReasonDeadlineExceeded, message))
 	d.fail(index, v1alpha1.ReasonDeadlineExceeded, message, d.now)

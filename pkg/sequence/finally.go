@@ -85,7 +85,7 @@ func (d *decider) describeFinallyFailure() string {
 		return ""
 	}
 	step := &d.status.Finally[at]
-	return fmt.Sprintf("%s (%s) failed: %s", title(FirstFinally+at), step.Name, step.Message)
+	return fmt.Sprintf("%s failed: %s", subject(FirstFinally+at, step.Name), step.Message)
 }
 
 // refuseFinally records that the Job of a container of spec.finally can never be created. Those after it run all the same.

@@ -101,6 +101,9 @@ func title(index int) string {
 	return fmt.Sprintf("Job %d", index)
 }
 
+// subject names the container at an index, called name, at the beginning of a sentence.
+func subject(index int, name string) string { return fmt.Sprintf("%s (%s)", title(index), name) }
+
 // fieldAt is the path of the container at an index in a SequentialJob.
 func fieldAt(index int) string {
 	if IsFinally(index) {

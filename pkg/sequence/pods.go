@@ -126,11 +126,6 @@ func (d *decider) isStopping(pods []corev1.Pod) bool {
 	return false
 }
 
-// subjectOf names a step in a message.
-func subjectOf(index int, step *v1alpha1.StepStatus) string {
-	return fmt.Sprintf("%s (%s) ", title(index), step.Name)
-}
-
 // reportCause says why the running step does not get on, or that it does again. One event tells of each kind of cause, however
 // often it is seen.
 func (d *decider) reportCause(index int, step *v1alpha1.StepStatus, note string, cause Cause) {
@@ -139,11 +134,11 @@ func (d *decider) reportCause(index int, step *v1alpha1.StepStatus, note string,
 		d.clearCause(index, step, note, cause.Message)
 		return
 	}
-	subject := subjectOf(index, step) + cause.Verb + ": "
-	text := cut(subject+cause.Message, maxDetail-len(note)-len(cause.Count))
+	what := subject(index, step.Name) + " " + cause.Verb + ": "
+	text := cut(what+cause.Message, maxDetail-len(note)-len(cause.Count))
 	message := joinNonEmpty("; ", text+cause.Count, note)
-	isSame := before != nil && before.Reason == cause.Reason && strings.HasPrefix(before.Message, subject)
-	if isSame && kindOfCause(before.Message[len(subject):]) == kindOfCause(cause.Message) {
+	isSame := before != nil && before.Reason == cause.Reason && strings.HasPrefix(before.Message, what)
+	if isSame && kindOfCause(before.Message[len(what):]) == kindOfCause(cause.Message) {
 		if isImagePull(cause.Message) {
 			return // kubelet alternates between two texts
 		}
@@ -172,7 +167,7 @@ func isCause(reason string) bool {
 // reportEnding says that the running step's Job is about to end, and what its pods say before they go. It is on purpose, so that no
 // event tells of it; the one of the end will.
 func (d *decider) reportEnding(index int, step *v1alpha1.StepStatus, job *batchv1.Job, reason string) {
-	mark := fmt.Sprintf("%s (%s)", title(index), step.Name) + endingMark + reason
+	mark := subject(index, step.Name) + endingMark + reason
 	if c := d.progress(); c != nil && c.Reason == v1alpha1.ReasonJobEnding && strings.HasPrefix(c.Message, mark) {
 		return
 	}
@@ -205,7 +200,7 @@ const beforeThat = "before that: "
 // causeReported returns what the stored status says of the trouble of the running step, or of how it ends.
 func (d *decider) causeReported(index int) string {
 	c := d.storedProgress()
-	if c == nil || !strings.HasPrefix(c.Message, subjectOf(index, entryAt(&d.status, index))) {
+	if c == nil || !strings.HasPrefix(c.Message, subject(index, entryAt(&d.status, index).Name)+" ") {
 		return ""
 	}
 	if isCause(c.Reason) {

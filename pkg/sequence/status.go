@@ -106,7 +106,7 @@ func (d *decider) failStep(index int, step *v1alpha1.StepStatus, why failure) {
 	if step.Retries > 0 {
 		again = " again as " + step.JobName
 	}
-	message := fmt.Sprintf("%s (%s) failed%s: %s", title(index), step.Name, again, step.Message)
+	message := fmt.Sprintf("%s failed%s: %s", subject(index, step.Name), again, step.Message)
 	switch {
 	case d.isCancelled(index):
 		d.failCancelled(index, why, message, *step.CompletionTime)

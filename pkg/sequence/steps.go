@@ -123,8 +123,8 @@ func (d *decider) noteOlderText(index int, job *batchv1.Job) {
 		return
 	}
 	d.emit(warning(v1alpha1.ReasonSpecChanged, fmt.Sprintf(
-		"%s (%s) started just before the spec changed to generation %d: Job %s runs as generation %s has it, whatever the spec says of this step now",
-		title(index), nameAt(&d.sj.Spec, index), d.sj.Generation, job.Name, clean(made))))
+		"%s started just before the spec changed to generation %d: Job %s runs as generation %s has it, whatever the spec says of this step now",
+		subject(index, nameAt(&d.sj.Spec, index)), d.sj.Generation, job.Name, clean(made))))
 }
 
 // followStep looks at the Job of the running step. Only Complete=True is success, or what advance.go takes for it: SuccessCriteriaMet or

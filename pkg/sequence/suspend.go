@@ -34,7 +34,7 @@ func (d *decider) shouldBeSuspended(job *batchv1.Job) bool {
 // followSuspension reports whether the Job of the running step is suspended. The note is what else is to be said of a step that
 // runs.
 func (d *decider) followSuspension(index int, step *v1alpha1.StepStatus, job *batchv1.Job) (suspended bool, note string) {
-	name := fmt.Sprintf("%s (%s)", title(index), step.Name)
+	name := subject(index, step.Name)
 	switch queue := job.Labels[queueLabel]; {
 	case d.isSuspended() && !isJobSuspended(job) && queue == "":
 		return false, "" // it will be, or somebody does not let it
@@ -92,7 +92,7 @@ func (d *decider) awaitsApproval(index int) bool {
 // pauseForApproval keeps the step at index from starting until it may.
 func (d *decider) pauseForApproval(index int) {
 	name := nameAt(&d.sj.Spec, index)
-	d.pause(fmt.Sprintf("%s (%s) waits for approval: set stepOverrides[%s].suspend to false", title(index), name, name))
+	d.pause(fmt.Sprintf("%s waits for approval: set stepOverrides[%s].suspend to false", subject(index, name), name))
 }
 
 func (d *decider) pause(message string) {
