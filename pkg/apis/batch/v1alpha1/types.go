@@ -85,8 +85,9 @@ type SequentialJobSpec struct {
 	// retries is how often, over the whole sequence, a step that failed is started again, at once and in a new Job named
 	// `<name>-<index>-r<n>`; completed steps are never run again. 0 to 1000; unset means 0.
 	// Raising it on a failed SequentialJob makes it go on from the failed step, which may be edited first, as may the
-	// steps after it. If some are left, as after InvalidSpec and DeadlineExceeded, a change of the steps, of `template` or
-	// `podFailurePolicy`, or a higher `activeDeadlineSeconds`, does so as well; any other edit spends none.
+	// steps after it. If some are left, as after InvalidSpec and DeadlineExceeded, a change of the steps, of their
+	// `stepOverrides`, of `template` or `podFailurePolicy`, or a higher `activeDeadlineSeconds`, does so as well; so does a change of `finally` if
+	// it was that which failed; any other edit spends none.
 	// One that was invalid, or out of time, fails again unless that is corrected.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
