@@ -21,6 +21,31 @@ type verdict struct {
 	result  v1alpha1.SpecCheckResult
 	step    int // the first one that is invalid
 	message string
+	// problems are what is wrong, one by one. The message has as much of them as a status has room for.
+	problems []string
+}
+
+// SpecFindings is what a check of a spec comes to.
+type SpecFindings struct {
+	Result v1alpha1.SpecCheckResult
+	// Message is what status.specCheck says.
+	Message string
+	// Problems are what is wrong, in full.
+	Problems []string
+}
+
+// CheckSpec is the check of a spec alone, without the rest of a turn: it returns the next dry run, or the end of the turn and what was
+// found. Nothing but the spec, the status and the answers to the dry runs counts.
+func CheckSpec(f Facts) (Action, SpecFindings) {
+	d := newDecider(&f)
+	v := d.check()
+	switch {
+	case d.request != nil:
+		return *d.request, SpecFindings{}
+	case v == nil:
+		return Action{Request: EndTurn}, SpecFindings{Result: v1alpha1.SpecCheckUnknown, Message: d.checkUnavailable.Message}
+	}
+	return Action{Request: EndTurn}, SpecFindings{Result: v.result, Message: v.message, Problems: v.problems}
 }
 
 // checkSpec has the present generation checked, and says whether what comes next can be decided.
@@ -59,9 +84,12 @@ func (d *decider) needsCheck() bool {
 }
 
 // firstToCheck is the index of the first step that may still start.
-func (d *decider) firstToCheck() int {
-	n := len(d.sj.Status.Steps)
-	if n > 0 && d.sj.Status.Steps[n-1].State == v1alpha1.StepFailed {
+func (d *decider) firstToCheck() int { return firstToStart(&d.sj.Status) }
+
+// firstToStart is the index of the first step that may still start: one that failed, or the one after the last that started.
+func firstToStart(status *v1alpha1.SequentialJobStatus) int {
+	n := len(status.Steps)
+	if n > 0 && status.Steps[n-1].State == v1alpha1.StepFailed {
 		return n - 1
 	}
 	return n
@@ -70,7 +98,7 @@ func (d *decider) firstToCheck() int {
 // check asks for dry runs until it has a verdict. There is none if the API server cannot tell now.
 func (d *decider) check() *verdict {
 	if problem := DescribeTooLarge(d.sj); problem != "" {
-		return &verdict{v1alpha1.SpecCheckRefused, d.firstToCheck(), problem}
+		return &verdict{v1alpha1.SpecCheckRefused, d.firstToCheck(), problem, []string{problem}}
 	}
 	var found findings
 	for i, group := range checkGroups(&d.sj.Spec, d.mayStart) {

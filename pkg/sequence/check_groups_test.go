@@ -132,6 +132,7 @@ func TestTheOutcomesOfACheckOfSeveralTemplates(t *testing.T) {
 			if diff := cmp.Diff(want, turn.Status.SpecCheck); diff != "" {
 				t.Errorf("unexpected specCheck (-want +got):\n%s", diff)
 			}
+			wantCheckedAlone(t, sj, tc.answers, tc.result, tc.message)
 			if tc.result != "Refused" {
 				return
 			}
@@ -145,6 +146,26 @@ func TestTheOutcomesOfACheckOfSeveralTemplates(t *testing.T) {
 				t.Errorf("failedIndex is %v, want %d", got, tc.failed)
 			}
 		})
+	}
+}
+
+// wantCheckedAlone checks that the check without a turn comes to the same.
+func wantCheckedAlone(t *testing.T, sj *v1alpha1.SequentialJob, answers map[int]sequence.Refusal, result v1alpha1.SpecCheckResult, message string) {
+	t.Helper()
+	facts := sequence.Facts{SequentialJob: sj, Whole: true}
+	action, got := sequence.CheckSpec(facts)
+	for action.Request != sequence.EndTurn {
+		facts = facts.With(action, sequence.Answer{Refusal: answers[action.Step]})
+		action, got = sequence.CheckSpec(facts)
+	}
+	if result == "" {
+		result, message = v1alpha1.SpecCheckUnknown, "busy"
+	}
+	if got.Result != result || got.Message != message {
+		t.Errorf("the check alone says %s: %q", got.Result, got.Message)
+	}
+	if problems := strings.Join(got.Problems, "; "); result == v1alpha1.SpecCheckRefused && problems != message {
+		t.Errorf("the problems are %q", problems)
 	}
 }
 

@@ -92,7 +92,7 @@ type findings struct {
 func (f *findings) add(index int, problems []string) {
 	f.indices = append(f.indices, index)
 	for _, problem := range problems {
-		if !slices.Contains(f.problems, problem) {
+		if problem = clean(problem); !slices.Contains(f.problems, problem) {
 			f.problems = append(f.problems, problem)
 		}
 	}
@@ -112,7 +112,8 @@ func (f *findings) isEnough() bool {
 func (f *findings) verdict() *verdict {
 	switch {
 	case len(f.indices) > 0:
-		return &verdict{v1alpha1.SpecCheckRefused, slices.Min(f.indices), cut(clean(strings.Join(f.problems, "; ")), maxDetail)}
+		message := cut(strings.Join(f.problems, "; "), maxDetail)
+		return &verdict{v1alpha1.SpecCheckRefused, slices.Min(f.indices), message, f.problems}
 	case f.isOpen:
 		return &verdict{result: v1alpha1.SpecCheckUnknown, message: cut(clean(f.why), maxDetail)}
 	}

@@ -85,8 +85,7 @@ func (d *decider) pauseBefore(index int) {
 
 // awaitsApproval says whether the step at index may not start yet, by its override.
 func (d *decider) awaitsApproval(index int) bool {
-	override := overrideOf(&d.sj.Spec, nameAt(&d.sj.Spec, index))
-	return override != nil && ptr.Deref(override.Suspend, false)
+	return AwaitsApproval(&d.sj.Spec, nameAt(&d.sj.Spec, index))
 }
 
 // pauseForApproval keeps the step at index from starting until it may.
