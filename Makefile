@@ -17,6 +17,10 @@ DOCS ?=
 PLATFORMS ?= linux/amd64,linux/arm64
 # Version that the controller reports; it has to look like v1.2.3.
 VERSION ?= $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null || echo v0.0.0-$$(git rev-parse --short HEAD 2>/dev/null || echo dev))
+# Commit that the kubectl plugin reports.
+COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
+# Directory on your PATH for install-plugin. Default: /usr/local/bin if you may write to it, otherwise ~/.local/bin.
+PLUGIN_DIR ?=
 # Set to "current" to use the cluster of the current kubectl context instead of one made here.
 export CLUSTER ?=
 export CLUSTER_NAME ?= demo
@@ -26,6 +30,7 @@ BIN := $(CURDIR)/bin
 VERSION_PACKAGE := k8s.io/component-base/version
 # The same sources give the same bits: no paths, and no time of the build.
 GO_BUILD = CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X $(VERSION_PACKAGE).gitVersion=$(VERSION)"
+PLUGIN_BUILD = CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X $(VERSION_PACKAGE).gitVersion=$(VERSION) -X $(VERSION_PACKAGE).gitCommit=$(COMMIT)"
 ARCH ?= $(shell go env GOARCH)
 KUBECTL ?= $(shell command -v kubectl 2>/dev/null || echo $(BIN)/cluster/kubectl)
 CLUSTER_SH := hack/cluster/cluster.sh
@@ -45,6 +50,7 @@ help: ## Show this help.
 
 .PHONY: demo
 demo: cluster-ready ## Run a pipeline on a real Kubernetes, from a bare machine, and show what happens.
+	@$(MAKE) --no-print-directory install-plugin PLUGIN_DIR=$(BIN)/plugin
 	@$(ON_CLUSTER) hack/demo/demo.sh
 
 .PHONY: cluster-ready
@@ -101,8 +107,20 @@ run: build ## Run the controller here, against the cluster of the current kubect
 ##@ Build
 
 .PHONY: build
-build: ## Build the controller for this machine.
+build: build-plugin ## Build the controller and the kubectl plugin for this machine.
 	$(GO_BUILD) -o $(BIN)/sequentialjob-controller ./cmd/sequentialjob-controller
+
+.PHONY: build-plugin
+build-plugin:
+	$(PLUGIN_BUILD) -o $(BIN)/kubectl-sequentialjob ./cmd/kubectl-sequentialjob
+
+.PHONY: install-plugin
+install-plugin: build-plugin ## Install the kubectl plugin, as "kubectl sj" and "kubectl sequentialjob", into PLUGIN_DIR.
+	@hack/plugin/install.sh $(BIN)/kubectl-sequentialjob $(PLUGIN_DIR)
+
+.PHONY: plugin-release
+plugin-release: ## Build the archives of the kubectl plugin for all platforms, with checksums and a krew manifest, into bin/release.
+	@VERSION="$(VERSION)" COMMIT="$(COMMIT)" hack/plugin/release.sh $(BIN)/release
 
 .PHONY: build-linux
 build-linux:
@@ -115,7 +133,7 @@ sbom: build-linux ## Write what the binary of the image is made of to bin/sbom.s
 	@echo "Wrote bin/sbom.spdx.json: $$(grep -c '"SPDXID": "SPDXRef-module-' $(BIN)/sbom.spdx.json) modules"
 
 .PHONY: verify-reproducible
-verify-reproducible: ## Build the binary of the image twice, in different places, and compare the bits.
+verify-reproducible: ## Build the binary of the image and the archives of the plugin twice, in different places, and compare the bits.
 	@hack/reproducible.sh
 
 .PHONY: docker-build
@@ -136,7 +154,7 @@ comma := ,
 ##@ Develop
 
 .PHONY: generate
-generate: ## Generate deepcopy, clients, the CRD and install.yaml.
+generate: ## Generate deepcopy, clients, the CRD, install.yaml and docs/cli.md.
 	@hack/generate.sh
 
 .PHONY: verify
@@ -195,5 +213,7 @@ bench-crd: ## Measure what the CRD costs per status write.
 	@hack/bench/crd-cost.sh
 
 .PHONY: clean
-clean: ## Remove what was built. Run cluster-down first.
+clean: ## Remove what was built, unless a cluster runs that needs it.
+	@for cluster in $$(ls $(BIN)/run 2>/dev/null); do \
+		echo "The cluster $$cluster still runs from $(notdir $(BIN))/: run \"make cluster-down CLUSTER_NAME=$$cluster\" first." >&2; exit 1; done
 	rm -rf $(BIN)

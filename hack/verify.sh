@@ -31,16 +31,16 @@ generated_files() (
   trap 'rm -rf "$copy"' EXIT
   tracked | while read -r file; do [[ -e $file ]] && echo "$file"; done | tar -cf - -T - | tar -xf - -C "$copy"
   find "$copy/pkg" -name 'zz_generated.*' -delete
-  rm -rf "$copy/pkg/generated" "$copy/manifests/crd.yaml" "$copy/manifests/install.yaml"
+  rm -rf "$copy/pkg/generated" "$copy/manifests/crd.yaml" "$copy/manifests/install.yaml" "$copy/docs/cli.md"
   hack/generate.sh "$copy" >"$copy.log" 2>&1 || { cat "$copy.log"; exit 1; }
   rm -f "$copy.log"
   bad=0
-  for path in pkg manifests; do
+  for path in pkg manifests docs/cli.md; do
     diff -rq "$path" "$copy/$path" || bad=1
   done
   [[ $bad -eq 0 ]] || echo "Run: make generate, and commit the result"
   # What is right here but not in git is missing everywhere else.
-  untracked=$(git ls-files --others --exclude-standard -- pkg/generated manifests 'pkg/apis/**/zz_generated.*')
+  untracked=$(git ls-files --others --exclude-standard -- pkg/generated manifests docs/cli.md 'pkg/apis/**/zz_generated.*')
   [[ -z $untracked ]] || { printf 'Add to git:\n%s\n' "$untracked"; bad=1; }
   exit $bad
 )
