@@ -24,6 +24,14 @@ need_gcc() {
   fi
 }
 
+need_tmux() {
+  if ! command -v tmux >/dev/null && [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
+    echo "Installing tmux, in which the plugin's live view is tested"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends tmux >/dev/null
+  fi
+}
+
 # Set when something of the current suite failed: what could not be built or started has no failed test to count.
 broken=0
 
@@ -100,6 +108,7 @@ faults() {
 }
 
 e2e() {
+  need_tmux
   export CLUSTER_NAME=e2e NODES=real
   if ! make --no-print-directory cluster-ready; then
     broken=1
@@ -178,10 +187,10 @@ case ${1:-} in
     exit 2
     ;;
 esac
+unset CLUSTER CLUSTER_NAME # a suite makes its own, and stops no other
 # Whatever ends this script ends its cluster too.
 trap stop_cluster EXIT
 trap 'exit 130' INT TERM
-unset CLUSTER # the tests make their own
 need_gcc
 hack/tools/build.sh gotestsum
 rm -f "$reports"/*.json "$FAULTS_REPORT"

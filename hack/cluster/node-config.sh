@@ -95,6 +95,7 @@ staticPodPath: ""
 resolvConf: $node_dir/resolv.conf
 makeIPTablesUtilChains: false
 maxPods: 200
+containerLogMonitorInterval: 3s # a log of more than 10Mi is rotated soon, the shortest that is valid
 # The images cannot be pulled again, so none is ever thrown away, and a full disk is the user's to notice.
 imageGCHighThresholdPercent: 100
 evictionHard:
