@@ -3,6 +3,7 @@
 # must be up, with the images loaded and the controller deployed: "make demo" does all of that first.
 #
 #   KUBECONFIG, KUBECTL  which cluster, and the kubectl to use (default: kubectl)
+#   PLUGIN_DIR           where the plugin is: "make install-plugin" puts it there (default: bin/plugin)
 #   NAMESPACE            where (default: default; with CLUSTER=current: sequentialjob-demo, made if it is not there).
 #                        The objects of a former demo in it are removed first, by their names.
 #   CLUSTER              "current": a cluster that is not the project's own; claims get volumes of its storage class
@@ -11,6 +12,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 kubectl=${KUBECTL:-kubectl}
+plugin_dir=${PLUGIN_DIR:-$PWD/bin/plugin}
+export PATH=$plugin_dir:$PATH
 if [[ ${CLUSTER:-} == current ]]; then
   namespace=${NAMESPACE:-sequentialjob-demo}
 else
@@ -26,6 +29,7 @@ examples=artifacts/examples
 want_rows="16 orders, total 3746.70"
 want_failure='Job 1 (transform) failed: BackoffLimitExceeded: container "transform" exited with code 2: /data/raw/orders.csv does not exist'
 checks=0
+watch_code=0
 failures=0
 watcher=
 
@@ -39,9 +43,9 @@ heading() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain"; }
 
 k() { "$kubectl" -n "$namespace" "$@"; }
 
-# show ARGUMENT...: prints the kubectl command as one would type it, and runs it.
-show() {
-  local line="$ kubectl$in_namespace" arg
+# say WORD...: prints a command as one would type it.
+say() {
+  local line="\$" arg
   for arg in "$@"; do
     if [[ $arg == *[^a-zA-Z0-9_./:=,@%+-]* ]]; then
       arg="'$arg'"
@@ -49,7 +53,20 @@ show() {
     line+=" $arg"
   done
   printf '\n%s\n' "$line"
+}
+
+# show ARGUMENT...: prints the kubectl command as one would type it, and runs it.
+show() {
+  # shellcheck disable=SC2086 # two words, or none
+  say kubectl $in_namespace "$@"
   k "$@"
+}
+
+# show_sj ARGUMENT...: the same for the plugin, to which kubectl passes no flags that stand before its name.
+show_sj() {
+  # shellcheck disable=SC2086
+  say kubectl sj "$@" $in_namespace
+  "$kubectl" sj "$@" --namespace "$namespace"
 }
 
 # check TEXT GOT WANT: one line for each thing that must be so.
@@ -142,11 +159,9 @@ run_pipeline() {
   watch_to_the_end "$pipeline"
   heading "What the SequentialJob says about itself"
   show describe sequentialjob "$pipeline"
-  heading "What each step did"
-  local i
-  for i in 0 1 2; do
-    show logs "job/$pipeline-$i" || true
-  done
+  heading "The same as a tree, and what each step did, with the kubectl plugin"
+  show_sj status "$pipeline"
+  show_sj logs "$pipeline" || true
   heading "What is in the database now"
   job query
 }
@@ -182,13 +197,15 @@ earlier() {
 }
 
 run_failure() {
-  heading "A second sequence: its step transform does not find its input"
+  heading "A second sequence, watched with the plugin: its step transform does not find its input"
   show apply -f "$examples/failing-step.yaml"
-  watch_to_the_end failing-step
+  watch_code=0
+  show_sj status failing-step -w || watch_code=$?
   heading "Why it failed: step, exit code and the container's own words, with no log to look for"
   show get sequentialjob failing-step -o wide
   show get sequentialjob failing-step -o 'jsonpath={.status.conditions[?(@.type=="Failed")].message}{"\n"}'
   show describe sequentialjob failing-step
+  show_sj logs failing-step --failed
 }
 
 check_failure() {
@@ -196,6 +213,7 @@ check_failure() {
   heading "Is all of it right?"
   message=$(field sequentialjob failing-step '{.status.conditions[?(@.type=="Failed")].message}')
   message=${message% (node *)}
+  check "the exit code of the watch says that it failed" "$watch_code" 1
   check "the phase is Failed" "$(field sequentialjob failing-step '{.status.phase}')" Failed
   check "the condition Failed is True" \
     "$(field sequentialjob failing-step '{.status.conditions[?(@.type=="Failed")].status}')" True
@@ -208,13 +226,13 @@ check_failure() {
 }
 
 # The mistake was an emptyDir, which lives as long as its pod; the claim has what the pipeline before left there.
-fix='{"spec":{"retries":1,"template":{"spec":{"volumes":[{"name":"data","persistentVolumeClaim":{"claimName":"pipeline-data"}}]}}}}'
+fix='{"spec":{"template":{"spec":{"volumes":[{"name":"data","persistentVolumeClaim":{"claimName":"pipeline-data"}}]}}}}'
 
 run_resume() {
   heading "Fixed, and given one retry, it goes on with the step that failed"
   show patch sequentialjob failing-step --type=merge --patch "$fix"
-  show wait sequentialjob/failing-step --for=condition=Available --timeout=120s ||
-    give_up "failing-step did not complete within 120 s" sequentialjob/failing-step
+  show_sj retry failing-step -f || give_up "failing-step did not complete" sequentialjob/failing-step
+  show_sj status failing-step
   show get sequentialjob failing-step
   show get jobs -l batch.example.com/sequentialjob-name=failing-step
 }
@@ -243,8 +261,8 @@ main() {
   fi
   printf '\nAll %s checks are ok, after %s s. Both SequentialJobs are still there to look at.\n' "$checks" "$SECONDS"
   if [[ ${CLUSTER:-} != current ]]; then
-    printf '  export KUBECONFIG=%s\n  %s get sequentialjobs\nTo remove the whole cluster: make cluster-down\n' \
-      "${KUBECONFIG:-}" "$kubectl"
+    printf '  export KUBECONFIG=%s PATH=%s:%s\n  %s sj status\nTo remove the whole cluster: make cluster-down\n' \
+      "${KUBECONFIG:-}" "$plugin_dir" "\$PATH" "$kubectl"
   fi
 }
 
