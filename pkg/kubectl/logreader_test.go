@@ -123,7 +123,8 @@ func (l *fakeLogs) Fresh(context.Context) (Snapshot, error) { return l.Snapshot(
 func (l *fakeLogs) Changed() <-chan struct{} { return l.changed }
 
 // errUnavailable is what the API server says if it does not reach the node.
-var errUnavailable = apierrors.NewInternalError(errors.New(`Get "https://10.0.0.1:10250/containerLogs/ns/etl-0/step-0": dial tcp: connection refused`))
+var errUnavailable = apierrors.NewInternalError(errors.New( //nolint:staticcheck // as kubelet's proxy writes it
+	`Get "https://10.0.0.1:10250/containerLogs/ns/etl-0/step-0": dial tcp: connection refused`))
 
 func (l *fakeLogs) Open(_ context.Context, request follow.Request) (io.ReadCloser, error) {
 	l.opened++
