@@ -126,11 +126,13 @@ func (l *lint) check(ctx context.Context, c Clients, server *lintServer, title s
 	for _, problem := range report.problems {
 		fmt.Fprintf(l.Out, "%s: %s\n", title, problem)
 	}
+	valid := "valid"
 	if report.open != "" {
+		valid = "valid as far as it could be checked"
 		fmt.Fprintf(l.ErrOut, "Warning: %s: not all could be checked: %s\n", title, report.open)
 	}
-	if len(report.problems) == 0 && report.open == "" && !isAmbiguous {
-		fmt.Fprintf(l.Out, "%s: valid (%s)\n", title, sizeInWords(report.checked))
+	if len(report.problems) == 0 && !isAmbiguous {
+		fmt.Fprintf(l.Out, "%s: %s (%s)\n", title, valid, sizeInWords(report.checked))
 	}
 	return len(report.problems) == 0, nil
 }
