@@ -64,9 +64,9 @@ func (t *Tool) explain(err error, a access) error {
 	case err == nil:
 		return nil
 	case isMissingJobs(err):
-		return fmt.Errorf("%s (%w)", access{verb: "create", resource: resourceJobs, namespace: a.namespace}.forbidden(), err)
+		return explained{fmt.Sprintf("%s (%s)", access{verb: "create", resource: resourceJobs, namespace: a.namespace}.forbidden(), refusalText(err)), err}
 	case isAuthorization(err):
-		return fmt.Errorf("%s (%w)", a.denied(err).forbidden(), err)
+		return explained{fmt.Sprintf("%s (%s)", a.denied(err).forbidden(), refusalText(err)), err} // without what client-go puts before it
 	case apierrors.IsUnauthorized(err):
 		return explained{"the API server does not know who you are, or no longer does: log in again, or renew the credentials in your kubeconfig", err}
 	case isUnknownResource(err) && a.resource == resourceSequentialJobs:
