@@ -3,6 +3,7 @@
 package e2e_test
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -32,8 +33,9 @@ func TestPluginStatusTellsWhyAndWhatNext(t *testing.T) {
 	for name, test := range map[string]struct {
 		args []string
 		want []string
+		note string
 	}{
-		"by name": {[]string{"status", "etl"}, []string{
+		"by name": {args: []string{"status", "etl"}, want: []string{
 			`^etl  Failed  1/3  \S+  retries 1 of 1$`,
 			`^├─ ✔ step-0 +\d+s .*█.*  etl-0 on \S+$`,
 			`^├─ ✖ step-1 +\d+s .*▒.*█.*  attempt 2 \(etl-1-r1\) on \S+, BackoffLimitExceeded$`,
@@ -42,15 +44,15 @@ func TestPluginStatusTellsWhyAndWhatNext(t *testing.T) {
 			`^Job 1 \(step-1\) failed again as etl-1-r1: BackoffLimitExceeded: container "step-1" exited with code 2: no such table \(node \S+\)$`,
 			`^  kubectl sj retry etl -f -n `,
 		}},
-		"the newest": {[]string{"status"}, []string{`^etl  Failed `}},
-		"all": {[]string{"status", "-A"}, []string{
+		"the newest": {[]string{"status"}, []string{`^etl  Failed `}, fmt.Sprintf("etl is the newest SequentialJob in namespace %q\n", c.Namespace)},
+		"all": {args: []string{"status", "-A"}, want: []string{
 			`^NAMESPACE +NAME +STATUS +COMPLETIONS +STEP +AGE +MESSAGE$`,
 			c.Namespace + ` +etl +Failed +1/3 +step-1 +\S+ +Job 1 \(step-1\) failed again as etl-1-r1: .*no such table`,
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := runPlugin(t, withEnv(c.plugin(test.args...), "LC_ALL=C.UTF-8"))
-			if got.code != 0 || got.err != "" {
+			if got.code != 0 || got.err != test.note {
 				t.Errorf("exit code %d, want 0: %s", got.code, got.err)
 			}
 			mustMatch(t, got.out, test.want...)
