@@ -155,3 +155,19 @@ func TestFinallyIsRetriedAlthoughTheTimeIsUsedUp(t *testing.T) {
 	}
 	s.edit(retries(plan.Retries)).wantJobs("etl-0", "etl-f0", "etl-f0-r1")
 }
+
+func TestWhetherASequenceWasChangedSinceItFailed(t *testing.T) {
+	s := tell(t, "extract", "load")
+	s.refuse = invalidStep(1, "image", "wrong")
+	got := map[string]bool{}
+	got["at first"] = sequence.IsChangedSinceFailure(s.work().sj)
+	got["with another age"] = sequence.IsChangedSinceFailure(s.edit(func(spec *v1alpha1.SequentialJobSpec) { spec.TTLSecondsAfterFinished = new(int32(60)) }).sj)
+	s.sj.Spec.Containers[1].Image = "right"
+	got["with a step corrected"] = sequence.IsChangedSinceFailure(s.sj)
+	s.sj.Status.FailedWith = nil
+	got["by an older version"] = sequence.IsChangedSinceFailure(s.sj)
+	want := map[string]bool{"at first": false, "with another age": false, "with a step corrected": true, "by an older version": true}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("changed (-want +got):\n%s", diff)
+	}
+}

@@ -134,3 +134,22 @@ func TestThePluginSaysWhatAQueueDoes(t *testing.T) {
 	c.WaitForPhase("etl", v1alpha1.SequentialJobFailed)
 	c.wantPlugin(kubectl.ExitFailed, []string{"etl: Cancelled by spec.cancel"}, "wait", "etl")
 }
+
+func TestThePluginWarnsOfARetryThatFailsAgain(t *testing.T) {
+	const warning = "Warning: the spec was refused as invalid, and has not been corrected since"
+	c := newByHandCluster(t)
+	c.StartController()
+	sj := framework.NewSequence("etl", "extract")
+	sj.Spec.Containers[0].ImagePullPolicy = "Nevr"
+	c.Create(sj)
+	c.WaitForPhase("etl", v1alpha1.SequentialJobFailed)
+	c.wantPlugin(0, []string{"etl goes on with step extract (retry 1 of 1)", warning, "kubectl edit sj etl"}, "retry", "etl")
+	c.WaitFor("etl", "it to fail again", func(sj *v1alpha1.SequentialJob) bool {
+		return sj.Status.Phase == v1alpha1.SequentialJobFailed && sj.Status.Progress.Retries == 1
+	})
+	c.Patch("etl", `{"spec":{"containers":[{"name":"extract","image":"example.com/extract:v1"}]}}`)
+	if out, errOut, code := c.plugin("retry", "etl"); code != 0 || strings.Contains(errOut, warning) {
+		t.Errorf("corrected: exit code %d:\n%s%s", code, out, errOut)
+	}
+	c.WaitForJob("etl", "etl-0")
+}
