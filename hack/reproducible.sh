@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds the binary of the image, and the archive of the kubectl plugin for this machine, twice, from two copies of the sources in
 # different places, and compares them bit by bit: who builds a release again can tell whether it is what the sources say. The second
-# build shares no cache with the first, so that everything is compiled anew: about five minutes on 2 cores.
+# build shares no cache with the first, so that everything is compiled again: about five minutes on 2 cores.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 work=$(mktemp -d)

@@ -16,7 +16,7 @@ import (
 	"github.com/example/sequential-job-operator/pkg/sequence"
 )
 
-// maxConflicts is how often a change is decided anew because somebody else has changed the SequentialJob meanwhile.
+// maxConflicts is how often a change is decided again because somebody else has changed the SequentialJob meanwhile.
 const maxConflicts = 10
 
 // fieldManager is who has made a change, in the managed fields.
@@ -24,7 +24,7 @@ const fieldManager = "kubectl-sequentialjob"
 
 var (
 	errDropped  = errors.New("the API server dropped")
-	errReplaced = errors.New("was deleted meanwhile, and created anew: nothing was changed")
+	errReplaced = errors.New("was deleted meanwhile, and created again: nothing was changed")
 )
 
 // change is what a command does to a SequentialJob.

@@ -214,10 +214,10 @@ func TestWhatOthersChangeMeanwhileIsSeen(t *testing.T) {
 			})
 			return conflict
 		}, "1: cannot retry etl: that was asked for already: retries were raised, and it goes on by itself", 1},
-		"somebody deletes it and creates it anew": {func(s *steering, _ int) error {
+		"somebody deletes it and creates it again": {func(s *steering, _ int) error {
 			s.store(func(sj *v1alpha1.SequentialJob) { sj.ResourceVersion, sj.UID = "2", "uid-other" })
 			return conflict
-		}, "2: etl was deleted meanwhile, and created anew: nothing was changed", 1},
+		}, "2: etl was deleted meanwhile, and created again: nothing was changed", 1},
 		"somebody changes it all the time": {func(s *steering, n int) error {
 			s.store(func(sj *v1alpha1.SequentialJob) { sj.ResourceVersion = fmt.Sprint(n + 1) })
 			return conflict

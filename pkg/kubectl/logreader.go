@@ -133,7 +133,7 @@ func (l *logReader) state(s Snapshot, isFresh bool) *follow.State {
 	}
 }
 
-// refresh reads anew what there is, however long the API server is away.
+// refresh reads what there is again, however long the API server is away.
 func (l *logReader) refresh(ctx context.Context) (Snapshot, error) {
 	for {
 		s, err := l.source.Fresh(ctx)
@@ -197,7 +197,7 @@ func (l *logReader) end(s Snapshot) error {
 		l.tool.tellEnd(s.SequentialJob)
 		return outcome(s.SequentialJob)
 	case s.Replaced:
-		return exitError{code: ExitError, err: fmt.Errorf("%s %w, and created anew: the new one is not followed", s.SequentialJob.Name, errGone)}
+		return exitError{code: ExitError, err: fmt.Errorf("%s %w, and created again: the new one is not followed", s.SequentialJob.Name, errGone)}
 	}
 	return exitError{code: ExitError, err: fmt.Errorf("%s %w", s.SequentialJob.Name, errGone)}
 }

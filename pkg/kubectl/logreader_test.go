@@ -245,10 +245,10 @@ func TestWhereStreamsMeetLinesAreWhole(t *testing.T) {
 		set              func(*logScreen)
 		wantOut, wantErr string
 	}{
-		"apart, nothing is added":           {func(*logScreen) {}, "no end", "=== b\n"},
-		"on a terminal, the line ends":      {func(s *logScreen) { s.isTerminal = true }, "no end\n", "=== b\n"},
-		"in one file, the note begins anew": {func(s *logScreen) { s.isShared = true }, "no end", "\n=== b\n"},
-		"with prefixes, each begins a line": {func(s *logScreen) { s.hasPrefix = true }, "[a] no end\n", "=== b\n"},
+		"apart, nothing is added":            {func(*logScreen) {}, "no end", "=== b\n"},
+		"on a terminal, the line ends":       {func(s *logScreen) { s.isTerminal = true }, "no end\n", "=== b\n"},
+		"in one file, the note begins again": {func(s *logScreen) { s.isShared = true }, "no end", "\n=== b\n"},
+		"with prefixes, each begins a line":  {func(s *logScreen) { s.hasPrefix = true }, "[a] no end\n", "=== b\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out, errOut bytes.Buffer

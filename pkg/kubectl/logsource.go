@@ -16,7 +16,7 @@ import (
 type logSource interface {
 	// Snapshot is what is known now. It may lag behind.
 	Snapshot() (Snapshot, error)
-	// Fresh reads Jobs and pods anew.
+	// Fresh reads Jobs and pods again.
 	Fresh(ctx context.Context) (Snapshot, error)
 	// Changed has a value when there may be something new.
 	Changed() <-chan struct{}
@@ -52,7 +52,7 @@ func (l *clusterLogs) Snapshot() (Snapshot, error) {
 	return l.observer.Snapshot()
 }
 
-// Fresh reads Jobs and pods anew, if they are watched.
+// Fresh reads Jobs and pods again, if they are watched.
 func (l *clusterLogs) Fresh(ctx context.Context) (Snapshot, error) {
 	if l.observer == nil {
 		return l.latest, nil

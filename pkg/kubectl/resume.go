@@ -94,7 +94,7 @@ func describeResume(sj *v1alpha1.SequentialJob, r runningJob) string {
 	case r.note != "":
 		return title + " goes on, unless a queue holds its Job"
 	case r.isOurs():
-		return title + " starts anew"
+		return title + " starts again"
 	case r.isSuspended() && r.queue() != "":
 		return fmt.Sprintf("%s waits in queue %q", title, r.queue())
 	case r.isSuspended():

@@ -80,7 +80,7 @@ func (t *Tool) refuseRetry(sj *v1alpha1.SequentialJob, why error) error {
 	case errors.Is(why, sequence.ErrAskedFor), errors.Is(why, sequence.ErrDeleted):
 		advice = sequence.Advice{}
 	case errors.Is(why, sequence.ErrCompleted), errors.Is(why, sequence.ErrManyRetries):
-		advice = sequence.Advice{Remedy: sequence.RemedyCreateAnew, Text: "To run it again, create another one."}
+		advice = sequence.Advice{Remedy: sequence.RemedyCreateAnother, Text: "To run it again, create another one."}
 	}
 	return t.advised(refusal(sj, "retry", why), sj, advice)
 }

@@ -48,15 +48,15 @@ func TestRetrySaysWhatGoesOnAndWhatKeepsItFromThat(t *testing.T) {
 }
 
 func TestRetryRefusesAndSaysWhatToDo(t *testing.T) {
-	const anew = "\n  kubectl sj create etl-2 --from=sj/etl"
+	const another = "\n  kubectl sj create etl-2 --from=sj/etl"
 	for name, tc := range map[string]struct {
 		sj   *v1alpha1.SequentialJob
 		want string
 	}{
 		"running":  {runs(), "1: cannot retry etl: it has not failed"},
-		"complete": {isComplete(), "1: cannot retry etl: it has completed\nTo run it again, create another one." + anew},
+		"complete": {isComplete(), "1: cannot retry etl: it has completed\nTo run it again, create another one." + another},
 		"cancelled": {with(hasFailed(), isCancelled),
-			"1: cannot retry etl: it was cancelled\nIt was cancelled, which is final. To run it again, create another one." + anew},
+			"1: cannot retry etl: it was cancelled\nIt was cancelled, which is final. To run it again, create another one." + another},
 		"out of time": {with(hasFailed(), func(sj *v1alpha1.SequentialJob) {
 			sj.Spec.ActiveDeadlineSeconds, sj.Status.ActiveSeconds = new(int64(60)), 60
 		}), "1: cannot retry etl: it would fail again at once, because its time is used up\n" +

@@ -17,9 +17,6 @@ import (
 	"github.com/example/sequential-job-operator/pkg/sequence"
 )
 
-// queueLabel names the queue that a Job waits in, if Kueue manages it.
-const queueLabel = "kueue.x-k8s.io/queue-name"
-
 // stepTitle names a step in a sentence, or one that runs finally.
 func stepTitle(spec *v1alpha1.SequentialJobSpec, name string) string {
 	if slices.ContainsFunc(spec.Finally, func(c corev1.Container) bool { return c.Name == name }) {
@@ -93,5 +90,5 @@ func (r runningJob) queue() string {
 	if r.job == nil {
 		return ""
 	}
-	return r.job.Labels[queueLabel]
+	return r.job.Labels[sequence.QueueLabel]
 }

@@ -23,7 +23,7 @@ func newSuspendCommand(t *Tool) *cobra.Command {
 		Use:   "suspend NAME",
 		Short: "Pause a SequentialJob",
 		Long: strings.TrimSpace(`
-Pause a SequentialJob: the pods of the running step are stopped, and no other step starts. A step that was stopped starts anew when
+Pause a SequentialJob: the pods of the running step are stopped, and no other step starts. A step that was stopped starts again when
 the SequentialJob is resumed: what its pods have not stored is lost.
 
 A step whose Job a queue such as Kueue manages goes on, because only its queue can stop it. Nothing starts after it.`),
@@ -101,11 +101,11 @@ func describeSuspend(sj *v1alpha1.SequentialJob, r runningJob) string {
 	title := stepTitle(&sj.Spec, r.step.Name)
 	switch {
 	case ptr.Deref(sj.Spec.Cancel, false) && !isInFinally(sj):
-		return title + " is stopped all the same, because it was cancelled; what comes after it waits until it is resumed"
+		return title + " is stopped anyway, because it was cancelled; what comes after it waits until it is resumed"
 	case r.note != "":
 		return title + " is stopped, unless a queue manages its Job: then it goes on, and nothing starts after it"
 	case r.isOurs():
-		return title + " is stopped, and starts anew when it is resumed"
+		return title + " is stopped, and starts again when it is resumed"
 	case r.isSuspended() && r.queue() != "":
 		return fmt.Sprintf("%s waits in queue %q, and runs once that lets it; nothing starts after it", title, r.queue())
 	case r.isSuspended():
@@ -113,7 +113,7 @@ func describeSuspend(sj *v1alpha1.SequentialJob, r runningJob) string {
 	case r.queue() != "":
 		return fmt.Sprintf("%s goes on, because only its queue %q can stop it; nothing starts after it", title, r.queue())
 	}
-	return title + " is stopped, and starts anew when it is resumed"
+	return title + " is stopped, and starts again when it is resumed"
 }
 
 func isInFinally(sj *v1alpha1.SequentialJob) bool {

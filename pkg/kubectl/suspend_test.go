@@ -12,6 +12,7 @@ import (
 	"k8s.io/utils/ptr"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+	"github.com/example/sequential-job-operator/pkg/sequence"
 )
 
 func suspendedJob(job *batchv1.Job) { job.Spec.Suspend = new(true) }
@@ -21,7 +22,7 @@ func suspendedByUs(job *batchv1.Job) {
 	job.Annotations = map[string]string{v1alpha1.SuspendedByAnnotation: v1alpha1.ControllerName}
 }
 
-func queued(job *batchv1.Job) { job.Labels = map[string]string{queueLabel: "team-a"} }
+func queued(job *batchv1.Job) { job.Labels = map[string]string{sequence.QueueLabel: "team-a"} }
 
 func waitsInQueue(job *batchv1.Job) {
 	queued(job)
@@ -35,13 +36,13 @@ func TestSuspendAndResumeSayWhatBecomesOfTheRunningStep(t *testing.T) {
 		suspend, resume string
 	}{
 		"it runs": {secondJob(func(*batchv1.Job) {}),
-			"step transform is stopped, and starts anew when it is resumed", "step transform runs"},
+			"step transform is stopped, and starts again when it is resumed", "step transform runs"},
 		"its queue lets it run": {secondJob(queued),
 			`step transform goes on, because only its queue "team-a" can stop it; nothing starts after it`, "step transform runs"},
 		"it waits in its queue": {secondJob(waitsInQueue),
 			`step transform waits in queue "team-a", and runs once that lets it; nothing starts after it`, `step transform waits in queue "team-a"`},
 		"the controller has stopped it": {secondJob(suspendedByUs),
-			"step transform is stopped, and starts anew when it is resumed", "step transform starts anew"},
+			"step transform is stopped, and starts again when it is resumed", "step transform starts again"},
 		"somebody has stopped it": {secondJob(suspendedJob), "step transform stays stopped, as somebody else has suspended its Job",
 			"step transform stays stopped until somebody else, who has suspended its Job (etl-1), resumes that"},
 	} {

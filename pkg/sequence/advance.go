@@ -75,7 +75,7 @@ func isEndingOtherwise(job *batchv1.Job) bool {
 // removes the pod without counting it, and makes another one once the Job is resumed. Whoever suspends Jobs has done so at
 // the beginning, or puts a queue's label on them; we take the label off that isAdvancedByPod looks for.
 func mayBeSuspended(job *batchv1.Job) bool {
-	return isJobSuspended(job) || job.Labels[queueLabel] != "" ||
+	return isJobSuspended(job) || job.Labels[QueueLabel] != "" ||
 		slices.ContainsFunc(job.Status.Conditions, func(c batchv1.JobCondition) bool { return c.Type == batchv1.JobSuspended })
 }
 

@@ -29,8 +29,8 @@ const (
 	RemedyResume Remedy = "Resume"
 	// RemedyApprove is to set the suspend of the step's override to false.
 	RemedyApprove Remedy = "Approve"
-	// RemedyCreateAnew is to create another SequentialJob like this one.
-	RemedyCreateAnew Remedy = "CreateAnew"
+	// RemedyCreateAnother is to create another SequentialJob like this one.
+	RemedyCreateAnother Remedy = "CreateAnother"
 	// RemedyDeleteJob is to delete the Job, which is somebody else's.
 	RemedyDeleteJob Remedy = "DeleteJob"
 	// RemedyInspectJob is to look at the Job.
@@ -103,12 +103,13 @@ func adviseFailed(sj *v1alpha1.SequentialJob, reason string) Advice {
 	again := Advice{Remedy: RemedyRetry, Step: step, Job: job}
 	switch {
 	case isCancelled(sj):
-		return Advice{Remedy: RemedyCreateAnew, Text: "It was cancelled, which is final. To run it again, create another one."}
+		return Advice{Remedy: RemedyCreateAnother, Text: "It was cancelled, which is final. To run it again, create another one."}
 	case reason == v1alpha1.ReasonInvalidSpec:
 		return Advice{Remedy: RemedyCorrect, Step: step, Text: "Correct the field that the message names, and raise retries."}
 	case IsOutOfTime(sj):
 		return Advice{Remedy: RemedyExtend, Step: step, Text: "Its time is used up: raise activeDeadlineSeconds, and retries with it."}
 	case reason == v1alpha1.ReasonJobDeleted:
+		again.Job = "" // its log went with it
 		again.Text = "Find out whether the work of the step was done. To run the step again, retry."
 	case reason == v1alpha1.ReasonStepDeadlineExceeded:
 		again.Text = "Find out what took so long, or raise the step's activeDeadlineSeconds; then retry."

@@ -82,7 +82,7 @@ var usual = map[string][]struct {
 	v1alpha1.ReasonStepDeadlineExceeded: {{situation{phase: v1alpha1.SequentialJobFailed}, sequence.RemedyRetry}},
 	v1alpha1.ReasonFinallyFailed:        {{situation{phase: v1alpha1.SequentialJobFailed}, sequence.RemedyRetry}},
 	v1alpha1.ReasonJobDeleted:           {{situation{phase: v1alpha1.SequentialJobFailed}, sequence.RemedyRetry}},
-	v1alpha1.ReasonCancelled:            {{situation{phase: v1alpha1.SequentialJobFailed, change: ofSpec(cancelled)}, sequence.RemedyCreateAnew}},
+	v1alpha1.ReasonCancelled:            {{situation{phase: v1alpha1.SequentialJobFailed, change: ofSpec(cancelled)}, sequence.RemedyCreateAnother}},
 	v1alpha1.ReasonJobUpdateFailed: {
 		{situation{phase: v1alpha1.SequentialJobRunning}, sequence.RemedyInspectJob},
 		{situation{phase: v1alpha1.SequentialJobSuspended}, sequence.RemedyInspectJob},

@@ -16,7 +16,7 @@ import (
 
 // TestPlanRetrySaysWhatTheCoreDoes walks at random, as TestRandomWalk does, and asks again and again how the sequence could be retried.
 // What is planned is tried on a copy of the world, with the real core: a sequence that is said to go on does, with the step that is named; one
-// that is not does not, were its retries raised all the same.
+// that is not does not, were its retries raised anyway.
 func TestPlanRetrySaysWhatTheCoreDoes(t *testing.T) {
 	const walks, moves = 400, 250
 	first := uint64(time.Now().UnixNano()) //nolint:gosec // any number will do

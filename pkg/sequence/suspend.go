@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// queueLabel names the queue that a Job waits in, if Kueue manages it.
-	queueLabel = "kueue.x-k8s.io/queue-name"
+	// QueueLabel is on a Job that Kueue manages, and names the queue that it waits in.
+	QueueLabel = "kueue.x-k8s.io/queue-name"
 	// queueNote marks the message about a step that goes on although spec.suspend is true.
 	queueNote = "only its queue can stop it"
 )
@@ -28,14 +28,14 @@ func (d *decider) shouldBeSuspended(job *batchv1.Job) bool {
 	if isJobSuspended(job) {
 		return d.isSuspended() || !isSuspendedByUs(job)
 	}
-	return d.isSuspended() && job.Labels[queueLabel] == ""
+	return d.isSuspended() && job.Labels[QueueLabel] == ""
 }
 
 // followSuspension reports whether the Job of the running step is suspended. The note is what else is to be said of a step that
 // runs.
 func (d *decider) followSuspension(index int, step *v1alpha1.StepStatus, job *batchv1.Job) (suspended bool, note string) {
 	name := subject(index, step.Name)
-	switch queue := job.Labels[queueLabel]; {
+	switch queue := job.Labels[QueueLabel]; {
 	case d.isSuspended() && !isJobSuspended(job) && queue == "":
 		return false, "" // it will be, or somebody does not let it
 	case d.isSuspended() && !isJobSuspended(job):

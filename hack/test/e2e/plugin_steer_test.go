@@ -63,9 +63,9 @@ func TestPluginTakesAFailedSequenceToItsEnd(t *testing.T) {
 	c.waitForEnd("etl")
 	c.expect(0, "two\n", "logs", "etl", "--failed")
 	c.kubectl("", "patch", "sj", "etl", "--type=json", "--patch",
-		`[{"op":"replace","path":"/spec/containers/1/command","value":["echo","mended"]}]`)
+		`[{"op":"replace","path":"/spec/containers/1/command","value":["echo","fixed"]}]`)
 	s := c.mustSJ("retry", "etl", "-f")
-	if s.out != "[step-1] mended\n[step-2] three\n" || !strings.Contains(s.err, "etl goes on with step step-1 (retry 1 of 1)\n") {
+	if s.out != "[step-1] fixed\n[step-2] three\n" || !strings.Contains(s.err, "etl goes on with step step-1 (retry 1 of 1)\n") {
 		t.Errorf("said %q, %q", s.out, s.err)
 	}
 	c.mustComplete("etl")
@@ -86,10 +86,10 @@ func TestPluginPausesApprovesAndCancels(t *testing.T) {
 	c.expect(0, "step step-1 is approved, and starts", "resume", "etl", "--step", "step-1")
 	c.waitForRunningStep("etl", "step-2")
 	c.expect(1, "it has not failed", "retry", "etl")
-	c.expect(0, "step step-2 is stopped, and starts anew when it is resumed", "suspend", "etl")
+	c.expect(0, "step step-2 is stopped, and starts again when it is resumed", "suspend", "etl")
 	c.expect(0, "etl is suspended already: ", "suspend", "etl")
 	c.WaitForPhase("etl", v1alpha1.SequentialJobSuspended)
-	c.expect(0, "step step-2 starts anew", "resume", "etl")
+	c.expect(0, "step step-2 starts again", "resume", "etl")
 	c.expect(0, "etl is not suspended: ", "resume", "etl")
 	c.WaitForPhase("etl", v1alpha1.SequentialJobRunning)
 	c.expect(2, "use --yes", "cancel", "etl")

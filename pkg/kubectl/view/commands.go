@@ -71,7 +71,7 @@ func (c Commands) For(sj *v1alpha1.SequentialJob, advice sequence.Advice) []stri
 		return []string{c.Plugin("resume", name)}
 	case sequence.RemedyApprove:
 		return []string{c.Plugin("resume", name, "--step", advice.Step)}
-	case sequence.RemedyCreateAnew:
+	case sequence.RemedyCreateAnother:
 		return []string{c.Plugin("create", name+"-2", "--from=sj/"+name)}
 	case sequence.RemedyDeleteJob:
 		return []string{c.Kubectl("delete", "job", advice.Job)}

@@ -19,7 +19,7 @@ import (
 	"github.com/example/sequential-job-operator/pkg/kubectl/view"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "write the golden files again")
 
 // begin is when every sequence of these tests starts.
 var begin = time.Date(2030, 1, 2, 3, 0, 0, 0, time.UTC)
