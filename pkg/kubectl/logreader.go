@@ -33,6 +33,8 @@ type logReader struct {
 	filters  map[string]*follow.Filter
 	// told is the kind of the reason that was told last.
 	told string
+	// stallAfter is how long a stream may be silent that has everything to bring already.
+	stallAfter time.Duration
 	// isIncomplete says that a log was given up.
 	isIncomplete bool
 }
@@ -69,6 +71,7 @@ func (t *Tool) newLogReader(source logSource, sj *v1alpha1.SequentialJob, o logO
 	return &logReader{
 		tool: t, source: source, options: o, only: only, walk: follow.NewWalk(only),
 		screen: newLogScreen(t, !o.isOneStep(sj), sj), filters: map[string]*follow.Filter{}, began: time.Now(),
+		stallAfter: maxSilence,
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 	"github.com/example/sequential-job-operator/pkg/kubectl/follow"
+	"github.com/example/sequential-job-operator/pkg/kubectl/view"
 )
 
 // logScreen keeps apart what goes to the standard output and what goes to the standard error, and lines whole where both meet.
@@ -53,10 +54,10 @@ func (s *logScreen) prefix(step string) string {
 	return fmt.Sprintf("\x1b[%dm[%s]\x1b[0m ", firstColor+(s.colors[step]+1)%colors, step)
 }
 
-// note writes a line to the standard error.
+// note writes a line to the standard error. Some of it may be what a node says, or a container.
 func (s *logScreen) note(text string) {
 	s.startLine()
-	fmt.Fprintln(s.errOut, text)
+	fmt.Fprintln(s.errOut, view.Clean(text))
 }
 
 // startLine ends a last line that has no end of its own, where somebody would see it run into the next.

@@ -12,8 +12,8 @@ import (
 	"github.com/example/sequential-job-operator/pkg/kubectl/follow"
 )
 
-// stallAfter is how long a stream may be silent after its container has ended.
-const stallAfter = 10 * time.Second
+// maxSilence is how long a stream may be silent that has everything to bring already.
+const maxSilence = 10 * time.Second
 
 var (
 	errStalled       = errors.New("the node brings nothing more of it, and does not end it either")
@@ -31,7 +31,7 @@ func (l *logReader) copy(ctx context.Context, stream follow.Stream, request foll
 	defer body.Close()
 	chunks, ended := make(chan []byte), make(chan error, 1)
 	go func() { ended <- readChunks(ctx, body, chunks) }()
-	watchdog := time.NewTicker(stallAfter)
+	watchdog := time.NewTicker(l.stallAfter)
 	defer watchdog.Stop()
 	for isSilent := false; ; {
 		select {
@@ -46,8 +46,8 @@ func (l *logReader) copy(ctx context.Context, stream follow.Stream, request foll
 		case err := <-ended:
 			return err, nil
 		case <-watchdog.C:
-			// A node that is cut off neither brings anything nor ends the stream.
-			if isSilent && !l.isRunning(stream) {
+			// A node that is cut off neither brings anything nor ends the stream. Only what follows a running container may be silent.
+			if isSilent && (!request.Follow || !l.isRunning(stream)) {
 				stop(errStalled)
 			}
 			isSilent = true

@@ -116,7 +116,7 @@ func (t *Tool) observe(ctx context.Context, c Clients, sj *v1alpha1.SequentialJo
 	go func() {
 		// What was deleted before it was listed is never told to be deleted.
 		if cache.WaitForCacheSync(ctx.Done(), sequences.HasSynced) && len(sequences.GetStore().List()) == 0 {
-			o.lose(sj)
+			o.lose(nil)
 		}
 	}()
 	if withPods {
@@ -139,7 +139,7 @@ func (o *Observer) start(ctx context.Context, namespace string, l listWatch, han
 			}
 			list, err := l.list(ctx, l.adjust(options))
 			if err == nil {
-				o.reached(namespace)
+				o.reached()
 			}
 			return list, err
 		},
@@ -147,7 +147,7 @@ func (o *Observer) start(ctx context.Context, namespace string, l listWatch, han
 			w, err := l.watch(ctx, l.adjust(options))
 			switch {
 			case err == nil:
-				o.reached(namespace)
+				o.reached()
 			case utilnet.IsConnectionRefused(err): // the informer tries again, and tells nobody
 				o.failed(err, access{verb: "watch", resource: l.resource, namespace: namespace})
 			}
@@ -187,7 +187,7 @@ func (o *Observer) see(obj any) {
 	o.signal()
 }
 
-// lose notes that it exists no more. How it was last may be news: it may have ended and gone at once.
+// lose notes that it exists no more. How it was last, if that is told, may be news: it may have ended and gone at once.
 func (o *Observer) lose(obj any) {
 	if unknown, ok := obj.(cache.DeletedFinalStateUnknown); ok {
 		obj = unknown.Obj
@@ -206,7 +206,7 @@ func (o *Observer) lose(obj any) {
 }
 
 // reached tells that the API server answers again, if it was told that it did not.
-func (o *Observer) reached(string) {
+func (o *Observer) reached() {
 	o.mutex.Lock()
 	defer o.mutex.Unlock()
 	if o.unreachable != "" {

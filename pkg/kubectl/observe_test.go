@@ -120,3 +120,14 @@ func TestDeletionOfAnotherOneOfTheNameIsNotItsOwn(t *testing.T) {
 		}
 	}
 }
+
+// What a list does not have says nothing of how it was last.
+func TestLossWithoutWordKeepsTheLastThatWasSeen(t *testing.T) {
+	first, last := generationOf("1", 1), generationOf("1", 2)
+	o := &Observer{uid: first.UID, latest: &first, changed: make(chan struct{}, 1)}
+	o.lose(&last)
+	o.lose(nil)
+	if !o.gone || o.latest.Generation != last.Generation {
+		t.Errorf("gone is %v, generation %d", o.gone, o.latest.Generation)
+	}
+}

@@ -12,6 +12,9 @@ const (
 	lastPlain          = '~'
 )
 
+// Clean returns a text as one line that is safe to show: without control characters, and without what is invisible.
+func Clean(text string) string { return Style{Unicode: true}.clean(text) }
+
 // clean leaves of a text what a terminal shows as it is: no control characters, and nothing invisible that could hide or reorder text.
 // Where the terminal has no Unicode, other characters become question marks.
 func (s Style) clean(text string) string {
