@@ -47,7 +47,8 @@ With --image and --step, each command is a step and runs as "sh -c COMMAND" in t
 for all else write YAML; --dry-run=client -o yaml makes a beginning.
 
 With --from, a new SequentialJob is created that has the spec, labels and annotations of another one. "cancel" and "suspend" are
-left out, so that it runs. Steps that wait for approval wait again. With --from-step, the steps before that one are left out:
+left out, so that it runs, and so are the labels and annotations by which Argo CD, Flux and Helm know what is theirs: they would delete
+the new one. Steps that wait for approval wait again. With --from-step, the steps before that one are left out:
 they do not run, so what they have made must still be there.`),
 		Example: indent(t, `
 # Run two commands, one after the other

@@ -2,6 +2,7 @@ package kubectl
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -62,15 +63,26 @@ func rerunOf(old *unstructured.Unstructured, name, fromStep string) (*unstructur
 		}
 	}
 	made := sequentialJob(map[string]any{"name": name}, spec)
-	annotations := old.GetAnnotations()
-	delete(annotations, lastApplied)
-	if len(annotations) > 0 {
+	if annotations := withoutManager(old.GetAnnotations()); len(annotations) > 0 {
 		made.SetAnnotations(annotations)
 	}
-	if labels := old.GetLabels(); len(labels) > 0 {
+	if labels := withoutManager(old.GetLabels()); len(labels) > 0 {
 		made.SetLabels(labels)
 	}
 	return made, nil
+}
+
+// withoutManager leaves out what tells a tool that it made the object: it would take the copy for its own, and might delete it, because
+// its sources do not have it. These are kubectl apply, Argo CD, Flux and Helm.
+func withoutManager(in map[string]string) map[string]string {
+	out := maps.Clone(in)
+	maps.DeleteFunc(out, func(key, _ string) bool {
+		prefix, _, _ := strings.Cut(key, "/")
+		isFlux := strings.HasSuffix(prefix, ".toolkit.fluxcd.io")
+		return key == lastApplied || isFlux || prefix == "argocd.argoproj.io" || prefix == "meta.helm.sh" || key == "helm.sh/chart" ||
+			key == "app.kubernetes.io/managed-by" || key == "app.kubernetes.io/instance"
+	})
+	return out
 }
 
 // beginAt leaves out the steps before one, and what is said of these only.

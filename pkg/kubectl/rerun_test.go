@@ -206,3 +206,41 @@ func TestFieldsThatAnOlderServerDropsAreNamed(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// A tool that finds its mark on what its sources do not have deletes it.
+func TestACopyIsNotTakenForWhatATeamsToolsMade(t *testing.T) {
+	old := fromYAML(t, `
+apiVersion: batch.example.com/v1alpha1
+kind: SequentialJob
+metadata:
+  name: etl
+  labels:
+    app: etl
+    app.kubernetes.io/name: etl
+    app.kubernetes.io/instance: etl-prod
+    app.kubernetes.io/managed-by: Helm
+    helm.sh/chart: etl-1.0.0
+    kustomize.toolkit.fluxcd.io/name: etl
+  annotations:
+    team: data
+    argocd.argoproj.io/tracking-id: "etl:batch.example.com/SequentialJob:data/etl"
+    meta.helm.sh/release-name: etl
+    kubectl.kubernetes.io/last-applied-configuration: "{}"
+spec:
+  containers: [{name: a, image: i}]
+`)
+	made, err := rerunOf(old, "etl-2", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantYAML(t, made, `
+apiVersion: batch.example.com/v1alpha1
+kind: SequentialJob
+metadata:
+  name: etl-2
+  labels: {app: etl, app.kubernetes.io/name: etl}
+  annotations: {team: data}
+spec:
+  containers: [{name: a, image: i}]
+`)
+}
