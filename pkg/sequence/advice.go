@@ -104,6 +104,8 @@ func adviseFailed(sj *v1alpha1.SequentialJob, reason string) Advice {
 	switch {
 	case isCancelled(sj):
 		return Advice{Remedy: RemedyCreateAnother, Text: "It was cancelled, which is final. To run it again, create another one."}
+	case sj.Generation > sj.Status.ObservedGeneration:
+		return Advice{Text: "It was changed since, and the controller has not answered yet."}
 	case reason == v1alpha1.ReasonInvalidSpec:
 		return Advice{Remedy: RemedyCorrect, Step: step, Text: "Correct the field that the message names, and raise retries."}
 	case IsOutOfTime(sj):

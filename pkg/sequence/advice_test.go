@@ -204,6 +204,10 @@ func TestAdviceNamesStepAndJob(t *testing.T) {
 			situation{phase: suspendedPhase, reason: v1alpha1.ReasonSuspended},
 			sequence.Advice{Remedy: sequence.RemedyInspectJob, Step: "transform", Job: "etl-1", Text: "Wait until whoever suspended the Job, such as a queue, lets it run."},
 		},
+		"it was changed, and the controller has not seen that yet": {
+			situation{phase: failedPhase, reason: v1alpha1.ReasonJobFailed, change: func(sj *v1alpha1.SequentialJob) { sj.Generation++ }},
+			sequence.Advice{Text: "It was changed since, and the controller has not answered yet."},
+		},
 		"the pod does not start": {
 			situation{phase: runningPhase, reason: v1alpha1.ReasonPodNotStarted},
 			sequence.Advice{Remedy: sequence.RemedyInspectPods, Step: "transform", Job: "etl-1",

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/utils/ptr"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
@@ -170,6 +169,17 @@ func (t *trial) wantStart(plan sequence.Retry) string {
 	return ""
 }
 
+// jobsOfSteps counts the Jobs that were ever created for steps.
+func (t *trial) jobsOfSteps() int {
+	n := 0
+	for _, record := range t.ledger {
+		if !sequence.IsFinally(record.index) {
+			n++
+		}
+	}
+	return n
+}
+
 // wantRefusal says what is wrong if the sequence goes on for longer than a moment once its retries are raised.
 func (t *trial) wantRefusal() string {
 	if t.sj == nil {
@@ -180,14 +190,14 @@ func (t *trial) wantRefusal() string {
 	if err == nil || errors.Is(err, sequence.ErrAskedFor) || is >= v1alpha1.MaxRetries {
 		return ""
 	}
-	used, steps := t.used(), t.sj.Status.Steps
+	used, created := t.used(), t.jobsOfSteps()
 	t.changeSpec(retries(is + 1))
 	if t.calmDown(); t.sj == nil || t.used() == used {
 		return ""
 	}
 	switch t.clearTheWay(); {
-	case errors.Is(err, sequence.ErrOutOfTime) && t.sj.Status.Progress.FailureReason == v1alpha1.ReasonDeadlineExceeded &&
-		equality.Semantic.DeepEqual(steps, t.sj.Status.Steps):
+	// A Job that nobody has recorded may be found, which had been created in time.
+	case errors.Is(err, sequence.ErrOutOfTime) && t.sj.Status.Progress.FailureReason == v1alpha1.ReasonDeadlineExceeded && t.jobsOfSteps() == created:
 		return ""
 	}
 	return fmt.Sprintf("it goes on although %v: %s %v", err, t.sj.Status.Phase, conditions(&t.sj.Status)[v1alpha1.ConditionProgressing])
