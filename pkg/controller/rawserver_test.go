@@ -175,8 +175,23 @@ func (s *rawServer) serveWatch(w http.ResponseWriter, r *http.Request, initial b
 		_ = encoder.Encode(event) // the client is gone, then
 	}
 	w.(http.Flusher).Flush()
-	for event := range events {
-		_ = encoder.Encode(event)
-		w.(http.Flusher).Flush()
+	for {
+		select {
+		case <-r.Context().Done(): // a watch may begin after the last word to all was said
+			s.forget(events)
+			return
+		case event, ok := <-events:
+			if !ok {
+				return
+			}
+			_ = encoder.Encode(event)
+			w.(http.Flusher).Flush()
+		}
 	}
+}
+
+func (s *rawServer) forget(events chan watchEvent) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	delete(s.watches, events)
 }
