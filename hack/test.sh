@@ -139,7 +139,7 @@ show_cluster_logs() {
   if [[ $broken -eq 0 ]]; then
     return
   fi
-  for log in "$run/logs/kubelet.log" "$run/kwok/clusters/$CLUSTER_NAME/logs/kube-controller-manager.log"; do
+  for log in "$run/logs/kubelet.log" "$run/kwok/clusters/$CLUSTER_NAME/logs/"{kube-controller-manager,kwok-controller}.log; do
     if [[ -s $log ]]; then
       printf 'The last lines of %s:\n' "$log" >&2
       tail -n 100 "$log" >&2

@@ -90,10 +90,16 @@ drop_stale_pids() {
   done
 }
 
+# A component may end again right after it was started, because what it needs is not there yet: kwokctl does not notice.
+start_what_is_missing() {
+  drop_stale_pids
+  kwokctl start cluster && control_plane_running
+}
+
 control_plane_start() {
   drop_stale_pids
   if [[ -s $kubeconfig ]]; then
-    kwokctl start cluster
+    retry 60 start_what_is_missing || component_logs
   else
     # Left over from an attempt that failed before there was anything to keep.
     stop_pids 10 "$kwok_cluster"/pids/*.pid
@@ -110,7 +116,7 @@ control_plane_start() {
 # kwokctl does not say which component it waited for in vain, nor why.
 component_logs() {
   local log
-  for log in "$kwok_cluster"/logs/{etcd,kube-apiserver}.log; do show_log "$log"; done
+  for log in "$kwok_cluster"/logs/{etcd,kube-apiserver,kube-controller-manager,kwok-controller}.log; do show_log "$log"; done
   return 1
 }
 
