@@ -195,10 +195,10 @@ func TestAQueuedStepIsWaitedFor(t *testing.T) {
 	sj := newAdvancing("prepare", "train")
 	sj.Spec.Template.Labels = map[string]string{queueLabel: "team-a"}
 	c.Create(sj)
-	c.mustBeQueued("etl-0", `it waits in queue "team-a"`)
+	c.mustBeQueued("etl-0", "team-a")
 	c.admit("etl-0", "linux")
 	c.endDriven("etl-0")
-	c.mustBeQueued("etl-1", `it waits in queue "team-a"`)
+	c.mustBeQueued("etl-1", "team-a")
 	if !c.isComplete("etl-0") {
 		t.Error("the next step started before the Job was complete, which its queue may evict")
 	}

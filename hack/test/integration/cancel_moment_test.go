@@ -60,7 +60,7 @@ func TestCancelEndsASequenceInAQueue(t *testing.T) {
 			sj := framework.WithFinally(framework.NewDrivenSequence("etl", "prepare", "train"), "notify")
 			sj.Spec.Template.Labels = map[string]string{queueLabel: "team-a"}
 			c.Create(sj)
-			c.mustBeQueued("etl-0", `it waits in queue "team-a"`)
+			c.mustBeQueued("etl-0", "team-a")
 			if tc.isAdmitted {
 				c.admit("etl-0", "linux")
 				c.RunPod("etl-0")
@@ -83,7 +83,7 @@ func TestCancelEndsASequenceInAQueue(t *testing.T) {
 				c.Patch("etl", `{"spec":{"suspend":false}}`)
 			}
 			// It has a queue, too.
-			c.mustBeQueued("etl-f0", `it waits in queue "team-a"`)
+			c.mustBeQueued("etl-f0", "team-a")
 			c.admit("etl-f0", "linux")
 			c.EndPod(c.RunPod("etl-f0"), 0, "")
 			c.wantCancelled("Job 0 (prepare) was stopped")

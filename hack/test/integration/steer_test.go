@@ -121,7 +121,7 @@ func TestThePluginSaysWhatAQueueDoes(t *testing.T) {
 	sj := framework.NewSequence("etl", "prepare", "train")
 	sj.Spec.Template.Labels = map[string]string{queueLabel: "team-a"}
 	c.Create(sj)
-	c.mustBeQueued("etl-0", `it waits in queue "team-a"`)
+	c.mustBeQueued("etl-0", "team-a")
 	c.wantPlugin(0, []string{`etl is not suspended: step prepare waits in queue "team-a"`}, "resume", "etl")
 	c.wantPlugin(0, []string{`etl is suspended: step prepare waits in queue "team-a", and runs once that lets it; nothing starts after it`}, "suspend", "etl")
 	c.admit("etl-0", "none") // there are no nodes of that kind: it waits for one
@@ -129,7 +129,7 @@ func TestThePluginSaysWhatAQueueDoes(t *testing.T) {
 	c.wantPlugin(0, []string{`etl is suspended already: step prepare goes on, because only its queue "team-a" can stop it; nothing starts after it`}, "suspend", "etl")
 	c.wantPlugin(0, []string{"etl is resumed: step prepare runs"}, "resume", "etl")
 	c.evict("etl-0")
-	c.mustBeQueued("etl-0", `it waits in queue "team-a"`)
+	c.mustBeQueued("etl-0", "team-a")
 	c.wantPlugin(0, []string{`etl is cancelled: step prepare (running `, "is stopped, 1 step does not start"}, "cancel", "etl", "--yes")
 	c.WaitForPhase("etl", v1alpha1.SequentialJobFailed)
 	c.wantPlugin(kubectl.ExitFailed, []string{"etl: Cancelled by spec.cancel"}, "wait", "etl")
