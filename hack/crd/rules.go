@@ -224,6 +224,6 @@ func cancelIsOneWay() apiextensionsv1.ValidationRule {
 	return apiextensionsv1.ValidationRule{
 		Rule:      `!oldSelf.?cancel.orValue(false) || self.?cancel.orValue(false)`,
 		FieldPath: ".cancel",
-		Message:   "cannot be taken back: delete the SequentialJob and create it anew",
+		Message:   "cannot be taken back: delete the SequentialJob and create it again",
 	}
 }

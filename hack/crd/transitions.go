@@ -48,18 +48,25 @@ func startedSteps(same string) apiextensionsv1.ValidationRule {
 		noneIsAdded = `(!` + areComplete + ` || is <= was)`
 
 		started = "a step that has started cannot be changed, moved or removed, nor can a step be put before it " +
-			"(status.steps lists the started ones; only the failed step of a failed sequence can be changed): " +
-			"restore it, or delete the SequentialJob and create it anew"
+			"(status.steps lists the started ones; only the failed step of a failed sequence can be changed)"
+		instead   = "restore it, or delete the SequentialJob and create it again"
 		completed = "the steps of a completed sequence cannot be changed: " +
-			"delete the SequentialJob and create it anew to run it again"
+			"delete the SequentialJob and create it again to run it again"
+
+		// The step that runs is the last one that has started. The way out of the most common mistake, a wrong image, comes first.
+		last      = `[size(oldSelf.status.steps) - 1]`
+		isRunning = `oldSelf.status.steps` + last + `.state == 'Running' && size(self.spec.containers) == size(oldSelf.spec.containers) && ` +
+			`self.spec.containers` + last + ` != oldSelf.spec.containers` + last
+		running = `oldSelf.status.steps` + last + `.name + ' runs. To correct it, delete its Job (kubectl delete job ' + ` +
+			`oldSelf.status.steps` + last + `.jobName + '), and once the sequence has failed, edit the step and raise retries. Otherwise `
 	)
 	return apiextensionsv1.ValidationRule{
 		Rule: unlessStatusChangesToo + `[size(self.spec.containers)].all(is, [size(oldSelf.spec.containers)].all(was, ` +
 			`oldSelf.status.steps.all(i, s, ` + neverWas + ` || (` + isThere + ` && ((` + same + `) || ` + mayEdit + `))) && ` +
 			noneIsAdded + `))`,
 		FieldPath:         ".spec.containers",
-		Message:           started,
-		MessageExpression: areComplete + ` ? '` + completed + `' : '` + started + `'`,
+		Message:           started + ": " + instead,
+		MessageExpression: areComplete + ` ? '` + completed + `' : '` + started + `: ' + (` + isRunning + ` ? ` + running + `' : '') + '` + instead + `'`,
 	}
 }
 
@@ -72,9 +79,9 @@ func startedFinally(same string) apiextensionsv1.ValidationRule {
 		length = `.spec.?finally.orValue([])`
 
 		started = "a container that has started cannot be changed, moved or removed, nor can one be put before it (status.finally lists the " +
-			"started ones): restore it, or wait until the sequence has failed, or delete the SequentialJob and create it anew"
+			"started ones): restore it, or wait until the sequence has failed, or delete the SequentialJob and create it again"
 		completed = "cannot be changed once the sequence is complete: " +
-			"restore it, or delete the SequentialJob and create it anew to run it again"
+			"restore it, or delete the SequentialJob and create it again to run it again"
 	)
 	return apiextensionsv1.ValidationRule{
 		Rule: unlessStatusChangesToo + `[` + oldPhase + `].all(phase, phase == 'Failed' || (phase != 'Completed' && (!` + runs + ` || ` + begun + ` == 0)) || ` +
@@ -105,7 +112,7 @@ func startedOverrides(same string) apiextensionsv1.ValidationRule {
 
 		message = "the template of a step that has started cannot be changed, nor can backoffLimit and activeDeadlineSeconds of one that is " +
 			"complete (status.steps and status.finally list them; those of a failed step can be changed once the sequence has failed): " +
-			"restore them, or delete the SequentialJob and create it anew"
+			"restore them, or delete the SequentialJob and create it again"
 	)
 	was, is := `oldSelf.spec.stepOverrides`, `self.spec.stepOverrides`
 	names := func(list string) string { return `(has(` + list + `) ? ` + list + `.map(o, o.name) : [])` }

@@ -143,7 +143,7 @@ func standing(sj *v1alpha1.SequentialJob, now time.Time) string {
 		return cause
 	case running != nil:
 		return fmt.Sprintf("%s (%s)%s", stepTitle(&sj.Spec, running.Name), runningFor(running, now), complete)
-	case sj.Status.Phase == "":
+	case !sequence.Seen(&sj.Status):
 		return "no controller has seen it yet"
 	}
 	return strings.ToLower(string(sj.Status.Phase)) + complete

@@ -53,8 +53,8 @@ func (s situation) build() *v1alpha1.SequentialJob {
 	return sj
 }
 
-// eventReasons are only those of events.
-var eventReasons = []string{v1alpha1.ReasonFailed, v1alpha1.ReasonSpecChanged}
+// otherReasons are those of events only, and of conditions that tell no more than their status.
+var otherReasons = []string{v1alpha1.ReasonFailed, v1alpha1.ReasonSpecChanged, v1alpha1.ReasonNotEnded}
 
 // usual are the situations that a condition's reason tells of by itself.
 var usual = map[string][]struct {
@@ -130,7 +130,7 @@ func constantReasons(t *testing.T) []string {
 
 func TestEveryReasonOfAConditionHasItsAdvice(t *testing.T) {
 	want := append(constantReasons(t), batchv1.JobReasonBackoffLimitExceeded, batchv1.JobReasonPodFailurePolicy)
-	got := slices.Clone(eventReasons)
+	got := slices.Clone(otherReasons)
 	for reason := range usual {
 		got = append(got, reason)
 	}

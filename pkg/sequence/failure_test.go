@@ -139,7 +139,7 @@ func failAt2(pods ...corev1.Pod) turn {
 func TestAFailureTellsWhatThePodsSay(t *testing.T) {
 	const line = `Job 1 (transform) failed: BackoffLimitExceeded: container "transform" exited with code 2: no such table`
 	got := failAt2(pod(exited("transform", 2, "Error", "no such table\n", 1)))
-	for _, conditionType := range []string{"Failed", "Stalled", "Available", "Progressing"} {
+	for _, conditionType := range []string{"Failed", "Stalled", "Progressing"} {
 		if message := meta.FindStatusCondition(got.Status.Conditions, conditionType).Message; message != line {
 			t.Errorf("%s says %q, want %q", conditionType, message, line)
 		}

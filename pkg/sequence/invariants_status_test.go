@@ -88,7 +88,7 @@ func (w *world) checkConditions(status *v1alpha1.SequentialJobStatus) {
 		"Pending":   underWay,
 		"Running":   underWay,
 		"Suspended": {"Available": no, "Progressing": no, "Failed": no},
-		"Completed": {"Available": yes, "Progressing": no, "Failed": no},
+		"Completed": {"Available": yes, "Progressing": no, "Failed": no, "Complete": yes},
 		"Failed":    {"Available": no, "Progressing": no, "Failed": yes, "Stalled": yes},
 	}[status.Phase]
 	if len(status.Conditions) != len(want) {
@@ -97,6 +97,9 @@ func (w *world) checkConditions(status *v1alpha1.SequentialJobStatus) {
 	for _, c := range status.Conditions {
 		if c.Status != want[c.Type] {
 			w.problem("condition %s is %s in phase %q", c.Type, c.Status, status.Phase)
+		}
+		if isLong := len(c.Message) > 120; isLong && c.Type != "Progressing" && (c.Type != "Failed" || c.Status != yes) {
+			w.problem("condition %s tells at length what is for others to tell: %s", c.Type, c.Message)
 		}
 		if c.ObservedGeneration != status.ObservedGeneration {
 			w.problem("condition %s is about generation %d, want %d", c.Type, c.ObservedGeneration, status.ObservedGeneration)

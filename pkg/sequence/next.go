@@ -41,6 +41,11 @@ func Finished(status *v1alpha1.SequentialJobStatus) bool {
 	return status.Phase == v1alpha1.SequentialJobCompleted || status.Phase == v1alpha1.SequentialJobFailed
 }
 
+// Seen says whether a controller has looked at a SequentialJob yet: the API server gives a new one a status, too.
+func Seen(status *v1alpha1.SequentialJobStatus) bool {
+	return status.Phase != "" && status.ObservedGeneration >= 0
+}
+
 // endAfterRefusal ends a turn in which a request was refused that everything else depends on.
 func endAfterRefusal(f *Facts) (Action, bool) {
 	if refusal, _ := f.refusalOf(CreateJob); refusal.Class == NamespaceGone {

@@ -36,12 +36,21 @@ func (d *decider) storedProgress() *metav1.Condition {
 	return meta.FindStatusCondition(d.sj.Status.Conditions, v1alpha1.ConditionProgressing)
 }
 
+// maxSummary is the longest message, in bytes, of a condition beside the one that tells it in full.
+const maxSummary = 120
+
+// setNotEnded says that the sequence has neither completed nor failed. Where it stands is for Progressing to say, and for no other
+// condition: who reads the reason why it waits under Failed takes it for a failure.
+func (d *decider) setNotEnded() {
+	d.setCondition(v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonNotEnded, "The sequence has not ended")
+	d.setCondition(v1alpha1.ConditionFailed, metav1.ConditionFalse, v1alpha1.ReasonNotEnded, "The sequence has not ended")
+}
+
 // setProgressing says that the sequence has not ended and is not suspended.
 func (d *decider) setProgressing(reason, message string) {
-	d.setCondition(v1alpha1.ConditionAvailable, metav1.ConditionFalse, reason, message)
+	d.setNotEnded()
 	d.setCondition(v1alpha1.ConditionProgressing, metav1.ConditionTrue, reason, message)
-	d.setCondition(v1alpha1.ConditionFailed, metav1.ConditionFalse, reason, message)
-	d.setCondition(v1alpha1.ConditionReconciling, metav1.ConditionTrue, reason, message)
+	d.setCondition(v1alpha1.ConditionReconciling, metav1.ConditionTrue, reason, cut(message, maxSummary))
 	d.removeCondition(v1alpha1.ConditionStalled)
 	d.startClock(d.now)
 	d.status.Phase = v1alpha1.SequentialJobRunning
@@ -52,9 +61,8 @@ func (d *decider) setProgressing(reason, message string) {
 
 // setSuspended says that the sequence is suspended.
 func (d *decider) setSuspended(reason, message string) {
-	d.setCondition(v1alpha1.ConditionAvailable, metav1.ConditionFalse, reason, message)
+	d.setNotEnded()
 	d.setCondition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, reason, message)
-	d.setCondition(v1alpha1.ConditionFailed, metav1.ConditionFalse, reason, message)
 	d.removeCondition(v1alpha1.ConditionReconciling)
 	d.removeCondition(v1alpha1.ConditionStalled)
 	d.stopClock(d.now)
@@ -89,6 +97,7 @@ func (d *decider) endCompleted(ended metav1.Time) {
 	d.setCondition(v1alpha1.ConditionAvailable, metav1.ConditionTrue, v1alpha1.ReasonCompleted, message)
 	d.setCondition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, v1alpha1.ReasonCompleted, message)
 	d.setCondition(v1alpha1.ConditionFailed, metav1.ConditionFalse, v1alpha1.ReasonCompleted, message)
+	d.setCondition(v1alpha1.ConditionComplete, metav1.ConditionTrue, v1alpha1.ReasonCompleted, message)
 	d.emit(normal(v1alpha1.ReasonCompleted, message))
 }
 
@@ -151,10 +160,10 @@ func (d *decider) fail(index int, reason, message string, ended metav1.Time) {
 
 func (d *decider) endFailed(reason, message string, ended metav1.Time) {
 	d.end(v1alpha1.SequentialJobFailed, ended)
-	d.setCondition(v1alpha1.ConditionAvailable, metav1.ConditionFalse, reason, message)
+	d.setCondition(v1alpha1.ConditionAvailable, metav1.ConditionFalse, reason, "The sequence has failed")
 	d.setCondition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, reason, message)
 	d.setCondition(v1alpha1.ConditionFailed, metav1.ConditionTrue, reason, message)
-	d.setCondition(v1alpha1.ConditionStalled, metav1.ConditionTrue, reason, message)
+	d.setCondition(v1alpha1.ConditionStalled, metav1.ConditionTrue, reason, cut(message, maxSummary))
 }
 
 func (d *decider) end(phase v1alpha1.SequentialJobPhase, ended metav1.Time) {

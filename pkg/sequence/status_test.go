@@ -1,6 +1,7 @@
 package sequence_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -26,39 +27,36 @@ func TestConditions(t *testing.T) {
 	taken.OwnerReferences[0].UID, taken.OwnerReferences[0].Kind, taken.OwnerReferences[0].Name = "uid-other", "CronJob", "nightly"
 	const conflict = "JobNameConflict: Job etl-0 exists already and belongs to CronJob nightly: step 0 (extract) starts once that Job is deleted"
 	const completed = "JobCompleted: Job 1 completed successfully" // the greater news, though job 2 started in the same turn
+	const notEnded, hasFailed = "False NotEnded: The sequence has not ended", "False BackoffLimitExceeded: The sequence has failed"
+	// The message of a condition beside the one that tells it in full has 120 bytes.
+	long := `BackoffLimitExceeded: Job 1 (transform) failed: BackoffLimitExceeded: container "transform" exited with code 2: ` + strings.Repeat("x", 200)
+	short := `BackoffLimitExceeded: Job 1 (transform) failed: BackoffLimitExceeded: container "transform" exited with code 2: ` + strings.Repeat("x", 27) + "..."
+	takenByLong := taken.DeepCopy()
+	takenByLong.OwnerReferences[0].Name = strings.Repeat("x", 200)
+	longWait := strings.ReplaceAll(conflict, "nightly", takenByLong.OwnerReferences[0].Name)
+	shortWait := longWait[:len("JobNameConflict: ")+117] + "..."
 	for name, tc := range map[string]struct {
 		turn turn
 		want map[string]string
 	}{
 		"pending": {
 			turn: turnOf(pending, []*batchv1.Job{taken}, now),
-			want: map[string]string{
-				"Available": "False " + conflict, "Progressing": "True " + conflict, "Failed": "False " + conflict,
-				"Reconciling": "True " + conflict,
-			},
+			want: map[string]string{"Available": notEnded, "Progressing": "True " + conflict, "Failed": notEnded, "Reconciling": "True " + conflict},
 		},
 		"started": {
 			turn: turnOf(pending, nil, now),
 			want: map[string]string{
-				"Available":   "False JobStarted: Started job 0",
-				"Progressing": "True JobStarted: Started job 0",
-				"Failed":      "False JobStarted: Started job 0",
-				"Reconciling": "True JobStarted: Started job 0",
+				"Available": notEnded, "Progressing": "True JobStarted: Started job 0", "Failed": notEnded, "Reconciling": "True JobStarted: Started job 0",
 			},
 		},
 		"a step completed": {
 			turn: turnOf(nthRuns(1), second(complete), now),
-			want: map[string]string{
-				"Available": "False " + completed, "Progressing": "True " + completed, "Failed": "False " + completed,
-				"Reconciling": "True " + completed,
-			},
+			want: map[string]string{"Available": notEnded, "Progressing": "True " + completed, "Failed": notEnded, "Reconciling": "True " + completed},
 		},
 		"suspended": {
 			turn: turnOf(nthRuns(1), second(suspended), now),
 			want: map[string]string{
-				"Available":   "False Suspended: Job 1 (transform) is suspended, and not by spec.suspend",
-				"Progressing": "False Suspended: Job 1 (transform) is suspended, and not by spec.suspend",
-				"Failed":      "False Suspended: Job 1 (transform) is suspended, and not by spec.suspend",
+				"Available": notEnded, "Progressing": "False Suspended: Job 1 (transform) is suspended, and not by spec.suspend", "Failed": notEnded,
 			},
 		},
 		"completed": {
@@ -67,15 +65,25 @@ func TestConditions(t *testing.T) {
 				"Available":   "True Completed: All 3 steps completed successfully",
 				"Progressing": "False Completed: All 3 steps completed successfully",
 				"Failed":      "False Completed: All 3 steps completed successfully",
+				"Complete":    "True Completed: All 3 steps completed successfully",
 			},
 		},
 		"failed": {
 			turn: turnOf(nthRuns(1), second(failed), now),
 			want: map[string]string{
-				"Available":   "False " + jobFailed,
-				"Progressing": "False " + jobFailed,
-				"Failed":      "True " + jobFailed,
-				"Stalled":     "True " + jobFailed,
+				"Available": hasFailed, "Progressing": "False " + jobFailed, "Failed": "True " + jobFailed, "Stalled": "True " + jobFailed,
+			},
+		},
+		"failed with much to say": {
+			turn: failAt2(pod(exited("transform", 2, "Error", strings.Repeat("x", 200), 1))),
+			want: map[string]string{
+				"Available": hasFailed, "Progressing": "False " + long, "Failed": "True " + long, "Stalled": "True " + short,
+			},
+		},
+		"waits with much to say": {
+			turn: turnOf(pending, []*batchv1.Job{takenByLong}, now),
+			want: map[string]string{
+				"Available": notEnded, "Progressing": "True " + longWait, "Failed": notEnded, "Reconciling": "True " + shortWait,
 			},
 		},
 	} {

@@ -113,7 +113,7 @@ func (c *cluster) wantFinallyRuns(result [3]string, container string) {
 	}
 	for condition, want := range map[string]bool{
 		v1alpha1.ConditionProgressing: true, v1alpha1.ConditionReconciling: true,
-		v1alpha1.ConditionAvailable: false, v1alpha1.ConditionFailed: false, v1alpha1.ConditionStalled: false,
+		v1alpha1.ConditionAvailable: false, v1alpha1.ConditionFailed: false, v1alpha1.ConditionStalled: false, v1alpha1.ConditionComplete: false,
 	} {
 		if meta.IsStatusConditionTrue(s.Conditions, condition) != want {
 			c.T.Errorf("while %s runs, %s is not %t: %+v", container, condition, want, s.Conditions)
@@ -127,7 +127,7 @@ func (c *cluster) wantEnd(sj *v1alpha1.SequentialJob, reason string) {
 	s := sj.Status
 	hasFailed := s.Phase == v1alpha1.SequentialJobFailed
 	for condition, want := range map[string]bool{
-		v1alpha1.ConditionAvailable: !hasFailed, v1alpha1.ConditionFailed: hasFailed, v1alpha1.ConditionStalled: hasFailed,
+		v1alpha1.ConditionComplete: !hasFailed, v1alpha1.ConditionAvailable: !hasFailed, v1alpha1.ConditionFailed: hasFailed, v1alpha1.ConditionStalled: hasFailed,
 		v1alpha1.ConditionProgressing: false, v1alpha1.ConditionReconciling: false,
 	} {
 		if meta.IsStatusConditionTrue(s.Conditions, condition) != want {

@@ -23,7 +23,7 @@ func Titles(withNamespace bool) []string {
 func (s Style) Row(sj *v1alpha1.SequentialJob, withNamespace bool, now time.Time) []string {
 	progress := cmp.Or(sj.Status.Progress, &v1alpha1.JobProgress{})
 	message := sequence.RootCause(sj)
-	if sj.Status.Phase == "" {
+	if !sequence.Seen(&sj.Status) {
 		message = "not seen by a controller yet"
 	}
 	cells := []string{

@@ -186,7 +186,7 @@ func (t *tree) underWay() string {
 		return "deleted"
 	case !t.sj.DeletionTimestamp.IsZero():
 		return "being deleted"
-	case t.sj.Status.Phase == "":
+	case !sequence.Seen(&t.sj.Status):
 		return "not seen by a controller yet"
 	case t.sj.Status.ObservedGeneration < t.sj.Generation:
 		return "its latest change has not been seen yet"

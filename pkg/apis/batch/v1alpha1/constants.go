@@ -72,6 +72,8 @@ const (
 	ConditionProgressing = "Progressing"
 	// ConditionFailed is True once the sequence has failed.
 	ConditionFailed = "Failed"
+	// ConditionComplete is present, and True, only once every step is complete, as it is with a Job.
+	ConditionComplete = "Complete"
 	// ConditionReconciling is present, and True, only while the sequence is under way (kstatus).
 	ConditionReconciling = "Reconciling"
 	// ConditionStalled is present, and True, only once the sequence has failed (kstatus).
@@ -87,6 +89,8 @@ const (
 	ReasonJobCompleted = "JobCompleted"
 	// ReasonJobFailed is the reason of the event for a step that failed, and of a condition if the Job gave no reason.
 	ReasonJobFailed = "JobFailed"
+	// ReasonNotEnded is the reason of the conditions Available and Failed until one of them can be True.
+	ReasonNotEnded = "NotEnded"
 	// ReasonCompleted means that every step is complete.
 	ReasonCompleted = "Completed"
 	// ReasonFailed is the reason of the event for a sequence that had failed, or was cancelled, and is over now that spec.finally has run.

@@ -33,7 +33,7 @@ type SequentialJobStatus struct {
 	// +kubebuilder:validation:Minimum=-1
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// phase sums up the status in one word: Pending, Running, Suspended, Completed or Failed.
+	// phase sums up the status in one word: Pending, Running, Suspended, Completed or Failed. A new SequentialJob is Pending.
 	// +optional
 	Phase SequentialJobPhase `json:"phase,omitempty"`
 
@@ -57,8 +57,9 @@ type SequentialJobStatus struct {
 	ActiveSeconds int64 `json:"activeSeconds,omitempty"`
 
 	// conditions are Available (True once every step is complete), Progressing (True while the sequence is under way)
-	// and Failed (True once it has failed). Reconciling and Stalled are there only while True, for tools that
-	// read any resource by these (kstatus).
+	// and Failed (True once it has failed). Complete is there only once every step is complete, as it is with a Job;
+	// Reconciling and Stalled are there only while True, for tools that read any resource by these (kstatus).
+	// Progressing tells where the sequence stands in full, and so does Failed once it is True; the others are short.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

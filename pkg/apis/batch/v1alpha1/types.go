@@ -18,7 +18,8 @@ import (
 // +kubebuilder:printcolumn:name="Completions",type=string,JSONPath=`.status.progress.completions`,description="How many steps are complete, of how many."
 // +kubebuilder:printcolumn:name="Step",type=string,JSONPath=`.status.progress.currentStep`,description="The step that runs, runs next, or ran last."
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:printcolumn:name="Reason",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Progressing")].reason`,description="The latest step forward, or why there is none."
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Progressing")].reason`,description="The latest step forward, or why there is none."
+// +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Progressing")].message`,description="The same in words."
 type SequentialJob struct {
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the standard object metadata. The name is at most 52 characters long, so that the names of the
@@ -32,7 +33,7 @@ type SequentialJob struct {
 
 	// status tells where the sequence stands. It is written by the controller.
 	// +optional
-	// +kubebuilder:default:={"observedGeneration":-1}
+	// +kubebuilder:default:={"observedGeneration":-1,"phase":"Pending"}
 	Status SequentialJobStatus `json:"status,omitempty,omitzero"` //nolint:kubeapilinter // the generators take no +default but {} here
 }
 

@@ -32,7 +32,7 @@ type SequentialJobStatusApplyConfiguration struct {
 	// observedGeneration is the generation of the spec that this status was decided on. It is -1 until a controller has seen
 	// the SequentialJob, so that tools which know only this field do not take one without any status for done.
 	ObservedGeneration *int64 `json:"observedGeneration,omitempty"`
-	// phase sums up the status in one word: Pending, Running, Suspended, Completed or Failed.
+	// phase sums up the status in one word: Pending, Running, Suspended, Completed or Failed. A new SequentialJob is Pending.
 	Phase *batchv1alpha1.SequentialJobPhase `json:"phase,omitempty"`
 	// startTime is when the first step's Job was created.
 	StartTime *v1.Time `json:"startTime,omitempty"`
@@ -45,8 +45,9 @@ type SequentialJobStatusApplyConfiguration struct {
 	// activeSeconds is for how long, in whole seconds, the sequence was active before activeSince.
 	ActiveSeconds *int64 `json:"activeSeconds,omitempty"`
 	// conditions are Available (True once every step is complete), Progressing (True while the sequence is under way)
-	// and Failed (True once it has failed). Reconciling and Stalled are there only while True, for tools that
-	// read any resource by these (kstatus).
+	// and Failed (True once it has failed). Complete is there only once every step is complete, as it is with a Job;
+	// Reconciling and Stalled are there only while True, for tools that read any resource by these (kstatus).
+	// Progressing tells where the sequence stands in full, and so does Failed once it is True; the others are short.
 	Conditions []metav1.ConditionApplyConfiguration `json:"conditions,omitempty"`
 	// state counts the steps by state.
 	State *ExecutionStateApplyConfiguration `json:"state,omitempty"`
