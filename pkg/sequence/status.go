@@ -39,17 +39,17 @@ func (d *decider) storedProgress() *metav1.Condition {
 // maxSummary is the longest message, in bytes, of a condition beside the one that tells it in full.
 const maxSummary = 120
 
-// setNotEnded says that the sequence has neither completed nor failed. Where it stands is for Progressing to say, and for no other
-// condition: who reads the reason why it waits under Failed takes it for a failure.
-func (d *decider) setNotEnded() {
-	d.setCondition(v1alpha1.ConditionAvailable, metav1.ConditionFalse, v1alpha1.ReasonNotEnded, "The sequence has not ended")
-	d.setCondition(v1alpha1.ConditionFailed, metav1.ConditionFalse, v1alpha1.ReasonNotEnded, "The sequence has not ended")
+// setNotYet says that a condition which tells how the sequence ended is not True yet. Where it stands is for Progressing to say alone:
+// who reads the reason why it waits under Failed takes it for a failure.
+func (d *decider) setNotYet(conditionType string) {
+	d.setCondition(conditionType, metav1.ConditionFalse, v1alpha1.ReasonNotEnded, "The sequence has not ended")
 }
 
 // setProgressing says that the sequence has not ended and is not suspended.
 func (d *decider) setProgressing(reason, message string) {
-	d.setNotEnded()
+	d.setNotYet(v1alpha1.ConditionAvailable)
 	d.setCondition(v1alpha1.ConditionProgressing, metav1.ConditionTrue, reason, message)
+	d.setNotYet(v1alpha1.ConditionFailed)
 	d.setCondition(v1alpha1.ConditionReconciling, metav1.ConditionTrue, reason, cut(message, maxSummary))
 	d.removeCondition(v1alpha1.ConditionStalled)
 	d.startClock(d.now)
@@ -61,8 +61,9 @@ func (d *decider) setProgressing(reason, message string) {
 
 // setSuspended says that the sequence is suspended.
 func (d *decider) setSuspended(reason, message string) {
-	d.setNotEnded()
+	d.setNotYet(v1alpha1.ConditionAvailable)
 	d.setCondition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, reason, message)
+	d.setNotYet(v1alpha1.ConditionFailed)
 	d.removeCondition(v1alpha1.ConditionReconciling)
 	d.removeCondition(v1alpha1.ConditionStalled)
 	d.stopClock(d.now)

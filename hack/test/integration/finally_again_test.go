@@ -184,7 +184,7 @@ func TestATTLBeginsAfterFinally(t *testing.T) {
 	stored := c.Create(sj)
 	c.EndJob(c.WaitForJob("etl", "etl-0").Name, batchv1.JobComplete, "")
 	c.WaitForJob("etl", "etl-f0")
-	c.wantRow([]string{"NAME", "STATUS", "COMPLETIONS", "STEP", "AGE"}, []string{"etl", "Running", "1/1", "notify"})
+	c.wantRow([]string{"NAME", "STATUS", "COMPLETIONS", "STEP", "AGE", "REASON"}, []string{"etl", "Running", "1/1", "notify"})
 	// One that comes after it shows that the controller had time to delete it.
 	c.Create(framework.NewSequence("barrier", "only"))
 	c.WaitForRunning("barrier", 0)
