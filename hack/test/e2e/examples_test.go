@@ -125,23 +125,3 @@ func TestExamplesRunToTheirEnd(t *testing.T) {
 		})
 	}
 }
-
-func TestReadmeExamplesRunToTheirEnd(t *testing.T) {
-	readme, err := os.ReadFile(framework.Root + "/README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := 0
-	for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(readme), -1) {
-		if !sequentialJobName.MatchString(block[1]) {
-			continue
-		}
-		found++
-		c := newCluster(t)
-		c.providePipelineData()
-		c.runExample(block[1])
-	}
-	if found == 0 {
-		t.Fatal("no example in README.md")
-	}
-}

@@ -4,7 +4,6 @@ package e2e_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,29 +26,7 @@ func TestTheCommandsOfTheRecipesWork(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bin := t.TempDir()
-	kubectl, err := exec.LookPath(os.Getenv("KUBECTL"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	// A kubectl whose current namespace is that of the test.
-	script := "#!/bin/sh\nexec " + kubectl + " --kubeconfig " + filepath.Join(bin, "kubeconfig") + ` "$@"` + "\n"
-	if err := os.WriteFile(filepath.Join(bin, "kubectl"), []byte(script), 0o700); err != nil { //nolint:gosec // a program
-		t.Fatal(err)
-	}
-	config := c.kubectl("", "config", "view", "--raw")
-	if err := os.WriteFile(filepath.Join(bin, "kubeconfig"), []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	run := func(commands string) (string, error) {
-		bash := exec.Command("bash", "-euo", "pipefail", "-c", commands)
-		bash.Env = append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"))
-		out, err := bash.CombinedOutput()
-		return string(out), err
-	}
-	if out, err := run("kubectl config set-context --current --namespace=" + c.Namespace); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	run := c.shell()
 	var said strings.Builder
 	blocks := strings.Split(string(content), "```bash\n")[1:]
 	for _, block := range blocks {

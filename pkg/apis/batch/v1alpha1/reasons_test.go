@@ -16,16 +16,16 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 )
 
-// documentedReasons are the rows of the README's table of reasons.
+// documentedReasons are the rows of the table of reasons in docs/reference.md.
 func documentedReasons(t *testing.T) []string {
 	t.Helper()
-	readme, err := os.ReadFile(filepath.Join(root, "README.md"))
+	page, err := os.ReadFile(filepath.Join(root, "docs/reference.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, table, found := strings.Cut(string(readme), "| reason | meaning | what to do |")
+	_, table, found := strings.Cut(string(page), "| reason | meaning | what to do |")
 	if !found {
-		t.Fatal("README.md has no table of reasons")
+		t.Fatal("docs/reference.md has no table of reasons")
 	}
 	table, _, _ = strings.Cut(table, "\n\n")
 	var reasons []string
@@ -61,13 +61,13 @@ func constantReasons(t *testing.T) []string {
 	return reasons
 }
 
-func TestEveryReasonIsInTheTroubleshootingTable(t *testing.T) {
+func TestEveryReasonIsInTheReference(t *testing.T) {
 	want := append(constantReasons(t), batchv1.JobReasonBackoffLimitExceeded, batchv1.JobReasonPodFailurePolicy)
 	got := documentedReasons(t)
 	slices.Sort(want)
 	slices.Sort(got)
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("reasons (-code +README):\n%s", diff)
+		t.Errorf("reasons (-code +docs):\n%s", diff)
 	}
 }
 

@@ -1,0 +1,93 @@
+package v1alpha1_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode"
+)
+
+var (
+	fence   = regexp.MustCompile("(?ms)^ *```.*?^ *```$")
+	heading = regexp.MustCompile(`(?m)^#+ +(.+)$`)
+	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+)
+
+// A link to a page or a section that has moved would lead nowhere.
+func TestLinksOfTheDocsLeadSomewhere(t *testing.T) {
+	for _, page := range pages(t) {
+		for _, match := range link.FindAllStringSubmatch(prose(t, page), -1) {
+			checkLink(t, page, match[1])
+		}
+	}
+}
+
+// pages are all files that people read as they are in the repository.
+func pages(t *testing.T) []string {
+	t.Helper()
+	var found []string
+	for _, pattern := range []string{"*.md", ".github/*.md", "docs/*.md", "docs/*/*.md", "hack/*/*.md", "artifacts/*/*.md",
+		"manifests/*/*.md", "pkg/*/testdata/*.md"} {
+		files, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		found = append(found, files...)
+	}
+	if len(found) < 20 {
+		t.Errorf("only %d pages found: have they moved?", len(found))
+	}
+	return found
+}
+
+// prose is a page without its blocks of code, in which a bracket is no link.
+func prose(t *testing.T, page string) string {
+	t.Helper()
+	content, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fence.ReplaceAllString(string(content), "")
+}
+
+func checkLink(t *testing.T, page, target string) {
+	t.Helper()
+	if strings.Contains(target, "://") {
+		return
+	}
+	path, anchor, _ := strings.Cut(target, "#")
+	file := page
+	if path != "" {
+		file = filepath.Join(filepath.Dir(page), path)
+	}
+	if _, err := os.Stat(file); err != nil {
+		t.Errorf("%s: %s is not there", page, target)
+		return
+	}
+	if anchor != "" && !anchors(prose(t, file))[anchor] {
+		t.Errorf("%s: %s has no such section", page, target)
+	}
+}
+
+// anchors are the names that GitHub gives to the headings of a page.
+func anchors(content string) map[string]bool {
+	names := map[string]bool{}
+	for _, match := range heading.FindAllStringSubmatch(content, -1) {
+		names[anchorOf(match[1])] = true
+	}
+	return names
+}
+
+func anchorOf(title string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ':
+			return '-'
+		case unicode.IsLetter(r) || unicode.IsDigit(r) || r == '-' || r == '_':
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, title)
+}
