@@ -35,6 +35,7 @@ func Convert(raw []byte) ([]byte, error) {
 	forTemplates(e)
 	forPodFailurePolicy(e)
 	describeOnce(e)
+	joinParagraphs(e)
 	e.at("metadata", func(s *schema) {
 		// Only what is described here can be the path of a rule.
 		s.Properties = map[string]schema{"name": {Type: "string"}}
