@@ -48,17 +48,10 @@ func startedSteps(same string) apiextensionsv1.ValidationRule {
 		noneIsAdded = `(!` + areComplete + ` || is <= was)`
 
 		started = "a step that has started cannot be changed, moved or removed, nor can a step be put before it " +
-			"(status.steps lists the started ones; only the failed step of a failed sequence can be changed)"
-		instead   = "restore it, or delete the SequentialJob and create it again"
+			"(status.steps lists the started ones; only the failed step of a failed sequence can be changed): " +
+			"restore it, or delete the SequentialJob and create it again"
 		completed = "the steps of a completed sequence cannot be changed: " +
-			"delete the SequentialJob and create it again to run it again"
-
-		// The step that runs is the last one that has started. The way out of the most common mistake, a wrong image, comes first.
-		last      = `[size(oldSelf.status.steps) - 1]`
-		isRunning = `oldSelf.status.steps` + last + `.state == 'Running' && size(self.spec.containers) == size(oldSelf.spec.containers) && ` +
-			`self.spec.containers` + last + ` != oldSelf.spec.containers` + last
-		running = `oldSelf.status.steps` + last + `.name + ' runs. To correct it, delete its Job (kubectl delete job ' + ` +
-			`oldSelf.status.steps` + last + `.jobName + '), and once the sequence has failed, edit the step and raise retries. Otherwise `
+			"delete the SequentialJob and create it again"
 	)
 	return apiextensionsv1.ValidationRule{
 		Rule: unlessStatusChangesToo + `[size(self.spec.containers)].all(is, [size(oldSelf.spec.containers)].all(was, ` +
@@ -81,7 +74,7 @@ func startedFinally(same string) apiextensionsv1.ValidationRule {
 		started = "a container that has started cannot be changed, moved or removed, nor can one be put before it (status.finally lists the " +
 			"started ones): restore it, or wait until the sequence has failed, or delete the SequentialJob and create it again"
 		completed = "cannot be changed once the sequence is complete: " +
-			"restore it, or delete the SequentialJob and create it again to run it again"
+			"restore it, or delete the SequentialJob and create it again"
 	)
 	return apiextensionsv1.ValidationRule{
 		Rule: unlessStatusChangesToo + `[` + oldPhase + `].all(phase, phase == 'Failed' || (phase != 'Completed' && (!` + runs + ` || ` + begun + ` == 0)) || ` +

@@ -142,7 +142,7 @@ func (i *Informers) publishUndecodable(recorder recorder) (stop func()) {
 				APIVersion: v1alpha1.GroupVersion.String(), Kind: v1alpha1.SequentialJobKind,
 				Namespace: object.Namespace, Name: object.Name, UID: object.UID, ResourceVersion: object.ResourceVersion,
 			}, corev1.EventTypeWarning, reasonUndecodable,
-				"This SequentialJob is left alone, because it cannot be decoded. Correct it, or delete it and create it anew: "+
+				"This SequentialJob is left alone, because it cannot be decoded. Correct it, or delete it and create it again: "+
 					truncate(object.Err.Error()))
 		})
 	}

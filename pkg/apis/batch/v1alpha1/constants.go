@@ -31,7 +31,7 @@ const (
 	// StepNameLabel is set on every Job and Pod of a sequence to the name of its step.
 	StepNameLabel = LabelPrefix + "step-name"
 	// CleanupFinalizer keeps a SequentialJob that is deleted while it runs until its Jobs and their Pods are gone, so that
-	// one created anew under the same name never runs beside them.
+	// one created again under the same name never runs beside them.
 	CleanupFinalizer = LabelPrefix + "cleanup"
 	// SuspendedByAnnotation is set on a Job to ControllerName while this controller has suspended it. A Job that is
 	// suspended without it was suspended by somebody else, such as a queue, and is left alone.
