@@ -33,7 +33,7 @@ kube::codegen::gen_client --boilerplate "$boilerplate" --with-watch --with-apply
   --applyconfig-externals "k8s.io/api/core/v1.Container:$core,k8s.io/api/core/v1.PodTemplateSpec:$core,k8s.io/api/batch/v1.PodFailurePolicy:$batch" \
   --output-dir pkg/generated --output-pkg "$module/pkg/generated" pkg/apis
 
-# The generated folder is made anew each time; its documentation and examples are written by hand.
+# The generated folder is made again each time; its documentation and examples are written by hand.
 for name in doc.go example_test.go; do
   cp "$root/hack/clientset/$name.txt" "pkg/generated/clientset/versioned/$name"
 done

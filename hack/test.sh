@@ -13,7 +13,7 @@ summary=()
 # The tests that inject faults add to it what they did.
 export FAULTS_REPORT=$reports/faults.jsonl
 
-# The modules that have tests, besides the root one.
+# The modules that have tests, in addition to the root one.
 modules=(hack/bench hack/crd hack/compat hack/demo/data-tools hack/sbom)
 
 need_gcc() {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds what the test cluster is made of into bin/cluster/, each binary only if it is missing or pinned anew:
+# Builds what the test cluster is made of into bin/cluster/, each binary only if it is missing or its version has changed:
 # Kubernetes, etcd and kwok, from the Go modules pinned in the folders beside this script.
 # About 15 minutes on 2 cores with cold caches; no time at all after that.
 # With K8S_VERSION (1.34.4, say), the control plane of that version is built into bin/cluster-VERSION/.

@@ -44,7 +44,7 @@ options:
   kubeApiserverCertSANs: [$service_vip, $host_ip]
   kubeAuditPolicy: $AUDIT_POLICY
   disableQPSLimits: true
-  # A kwok that starts anew waits until the node leases of the one before it are over.
+  # A kwok that starts again waits until the node leases of the one before it are over.
   nodeLeaseDurationSeconds: 5
 componentsPatches:
   - name: etcd

@@ -18,7 +18,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// alertTests is what is used here of the format of promtool, which checks the texts of the alerts besides.
+// alertTests is what is used here of the format of promtool, which also checks the texts of the alerts.
 type alertTests struct {
 	Tests []struct {
 		Name        string

@@ -32,7 +32,7 @@ YAML
 if [[ ${CLUSTER:-} == current ]]; then
   exit 0
 fi
-# Released volumes keep the claim that they had, and no other can have them: they are made anew.
+# Released volumes keep the claim that they had, and no other can have them: they are made again.
 phases=$("$kubectl" get persistentvolumes -o jsonpath='{range .items[*]}{.metadata.name}={.status.phase}{"\n"}{end}')
 new=()
 gone=()

@@ -30,7 +30,7 @@ const (
 	syncTimeout = 30 * time.Second
 	// checkTimeout ends a dry run that hangs.
 	checkTimeout = 10 * time.Second
-	// inspectionsPerSecond and inspectionBurst bound the requests that only explain why steps do not get on. All SequentialJobs
+	// inspectionsPerSecond and inspectionBurst bound the requests that only explain why steps make no progress. All SequentialJobs
 	// share them: a thousand that wait for the same node must not use up what the others need to go on.
 	inspectionsPerSecond, inspectionBurst = 10, 50
 	// busyInspectionsPerSecond is how many of them there are while more than busyQueue SequentialJobs wait for a worker. A step of a large

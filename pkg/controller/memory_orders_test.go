@@ -132,7 +132,7 @@ func TestNothingIsRememberedInWhateverOrderThingsAreTold(t *testing.T) {
 		"is deleted, and its Job goes on": {{toldGoesOn, toldGone}, twice, {created, stored(begun, goesOn), notTold}, {lostAPod}},
 		"fails and is deleted": {{toldFailed, toldGone}, twice, {created, stored(begun, failed)},
 			{lostAPod, jobSeen("ended", lost, ended), jobGone(ended)}},
-		"is deleted and created anew": {{toldGoesOn, toldAnew}, twice, {created, stored(begun, goesOn), notTold}, {lostAPod, jobGone(lost)}},
+		"is deleted and created again": {{toldGoesOn, toldAnew}, twice, {created, stored(begun, goesOn), notTold}, {lostAPod, jobGone(lost)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newSyncWorld(t, nil)

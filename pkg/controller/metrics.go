@@ -195,7 +195,7 @@ func syncErrorReason(err error) string {
 		return "Panic"
 	case errors.Is(err, context.DeadlineExceeded):
 		return "Timeout"
-	case err == errWaiting: //nolint:errorlint // what wraps it has a cause besides
+	case err == errWaiting: //nolint:errorlint // what wraps it also has a cause
 		return ""
 	}
 	return "Other"

@@ -96,7 +96,7 @@ func (s *rawServer) tell(event watchEvent) {
 	}
 }
 
-// endWatches makes those who watch begin anew, with all that there is: what they know is too old.
+// endWatches makes those who watch begin again, with all that there is: what they know is too old.
 func (s *rawServer) endWatches() {
 	s.lock.Lock()
 	defer s.lock.Unlock()

@@ -61,7 +61,7 @@ func (c *Controller) send(ctx context.Context, sj *v1alpha1.SequentialJob, a seq
 	}
 }
 
-// mayInspect says whether a request may be sent that only explains why a step does not get on.
+// mayInspect says whether a request may be sent that only explains why a step makes no progress.
 func (c *Controller) mayInspect() bool {
 	if c.queue.Len() > busyQueue {
 		return c.busyInspections.TryAccept()

@@ -263,7 +263,7 @@ func TestAThousandStuckStepsDoNotUseUpTheBudgetOfRequests(t *testing.T) {
 				t.Errorf("%d inspections in %d minutes, want at most %d", inspections, minute+1, most)
 			}
 		}
-		// One that fails is asked about all the same.
+		// One that fails is still asked about.
 		w.clear()
 		w.endJob("etl-7-0", batchv1.JobFailed, batchv1.JobReasonBackoffLimitExceeded)
 		synctest.Wait()

@@ -42,7 +42,7 @@ func (c *Controller) sync(ctx context.Context, name cache.ObjectName) error {
 		facts = facts.With(action, answer)
 		switch {
 		case err != nil && action.Optional:
-			klog.FromContext(ctx).V(2).Info("Cannot find out why a step does not get on", "request", action.Request, "reason", err)
+			klog.FromContext(ctx).V(2).Info("Cannot find out why a step makes no progress", "request", action.Request, "reason", err)
 		case err != nil && facts.Answers[action.Request].Class != "": // that there is no such Job is an answer
 			refusal = describeRefusal(action, err)
 		case err == nil:

@@ -51,7 +51,7 @@ func TestAnErrorOfCreateIsToldAndTriedAgainUnlessItIsFinal(t *testing.T) {
 	for name, tc := range map[string]struct {
 		err     error
 		phase   v1alpha1.SequentialJobPhase
-		reason  string // of Progressing, or else of Failed
+		reason  string // of Progressing, otherwise of Failed
 		waiting bool
 		events  []string
 	}{

@@ -144,7 +144,7 @@ func TestARunningJobIsFollowedWhateverIsTakenFromIt(t *testing.T) {
 	}
 }
 
-// A Job that nobody lets us change is looked at all the same.
+// A Job that nobody lets us change is still looked at.
 func TestAJobThatStaysUnlabelledIsLookedAt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, newSequence("extract", "load"))

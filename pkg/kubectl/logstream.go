@@ -73,7 +73,7 @@ func (l *logReader) isRunning(stream follow.Stream) bool {
 	return err == nil && follow.StandOf(s.Pods, stream.Key) == follow.Running
 }
 
-// readChunks hands over what a stream brings, until it ends or the context does. It returns nil if the stream came to an end.
+// readChunks passes on what a stream brings, until it ends or the context does. It returns nil if the stream came to an end.
 func readChunks(ctx context.Context, body io.Reader, chunks chan<- []byte) error {
 	const size = 64 << 10
 	for {

@@ -26,7 +26,7 @@ func newStatusCommand(t *Tool) *cobra.Command {
 		Short: "Show the steps of a SequentialJob, why it failed, and what to do next",
 		Long: strings.TrimSpace(`
 Show a SequentialJob as a tree: its steps and their attempts, when each of them ran, what keeps a pod from running, why the
-sequence failed or does not get on, and what to do next.
+sequence failed or makes no progress, and what to do next.
 
 Without a name, it is the newest SequentialJob of the namespace. With --all-namespaces or --selector, each SequentialJob is
 one line.

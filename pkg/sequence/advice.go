@@ -55,7 +55,7 @@ type Advice struct {
 	Job string
 }
 
-// RootCause says in full why a sequence has failed or does not get on. It returns "" if nothing is wrong.
+// RootCause says in full why a sequence has failed or makes no progress. It returns "" if nothing is wrong.
 func RootCause(sj *v1alpha1.SequentialJob) string {
 	if result := sj.Status.Result; result != nil && result.Message != "" && !Finished(&sj.Status) {
 		return result.Message

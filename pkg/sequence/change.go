@@ -79,7 +79,7 @@ func (d *decider) adopt(change *JobChange, index int) {
 	}
 }
 
-// refuseChange says that a Job could not be changed. What there was to say besides was on condition that it could.
+// refuseChange says that a Job could not be changed. What else there was to say was on condition that it could.
 func (d *decider) refuseChange(index int, change *JobChange, refusal Refusal) {
 	verb := "given its deadline"
 	switch {

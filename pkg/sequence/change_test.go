@@ -60,7 +60,7 @@ func TestWhatWasTakenFromARunningJobIsGivenBack(t *testing.T) {
 				t.Errorf("unexpected owners (-want +got):\n%s", diff)
 			}
 			if got.Suspend != nil || got.ActiveDeadlineSeconds != nil || len(got.Annotations) > 0 {
-				t.Errorf("it is changed besides: %+v", got)
+				t.Errorf("it is changed as well: %+v", got)
 			}
 			if len(turn.Events) > 0 || after.Status.Phase != v1alpha1.SequentialJobRunning {
 				t.Errorf("phase %s, events %v", after.Status.Phase, turn.Events)
@@ -72,7 +72,7 @@ func TestWhatWasTakenFromARunningJobIsGivenBack(t *testing.T) {
 	}
 }
 
-// A policy may take the label off each time: the step is followed all the same, without a fight.
+// A policy may take the label off each time: the step is still followed, without a fight.
 func TestAJobIsFollowedEvenIfNothingCanBeGivenBack(t *testing.T) {
 	for name, class := range map[string]sequence.Class{"refused": sequence.Denied, "taken again": ""} {
 		t.Run(name, func(t *testing.T) {
@@ -155,7 +155,7 @@ func TestADeadlineThatIsRefusedIsTold(t *testing.T) {
 	s.work().want("Running", "True JobStarted: Started job 0").wantDeadline("etl-0", 100)
 }
 
-// Somebody changed the Job just now, or it is gone: nothing is told of that, the next turn looks anew.
+// Somebody changed the Job just now, or it is gone: nothing is told of that, the next turn looks again.
 func TestAChangeThatCameTooLateIsDecidedAnew(t *testing.T) {
 	for _, class := range []sequence.Class{sequence.Conflict, sequence.Gone} {
 		s := tell(t, "extract").work()

@@ -18,7 +18,7 @@ func (d *decider) hasFinalizer() bool {
 }
 
 // protect has the clean-up finalizer put back if somebody took it away while there is something to clean up, and says whether
-// that is done. Somebody may take it away each time: what runs is followed all the same.
+// that is done. Somebody may take it away each time: what runs is still followed.
 func (d *decider) protect() bool {
 	hasStarted := len(d.sj.Status.Steps) > 0 || d.startedAs(0) != nil
 	return d.hasFinalizer() || !hasStarted || d.ask(Action{Request: AddFinalizer})
@@ -102,7 +102,7 @@ func (d *decider) waitForPods() bool {
 }
 
 // release takes the finalizer from a sequence that has ended. One whose Job was deleted may have left pods that still run: it
-// keeps the finalizer until they have ended, so that one that is created anew does not run beside them.
+// keeps the finalizer until they have ended, so that one that is created again does not run beside them.
 func (d *decider) release() {
 	switch {
 	case !d.hasFinalizer():

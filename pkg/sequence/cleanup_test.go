@@ -37,7 +37,7 @@ func TestCleanUpStopsWhatRunsAndLeavesTheRest(t *testing.T) {
 	for name, tc := range map[string]struct {
 		sj     *v1alpha1.SequentialJob
 		cached []*batchv1.Job
-		stored []*batchv1.Job // what the API server holds besides
+		stored []*batchv1.Job // what else the API server holds
 		gone   []*batchv1.Job
 		pods   []corev1.Pod
 		want   []string

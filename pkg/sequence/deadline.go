@@ -93,7 +93,7 @@ func (d *decider) setDeadline(index int, job *batchv1.Job) {
 	}
 }
 
-// changeDeadline corrects the activeDeadlineSeconds of the running step's Job: it counts from the Job's start, and anew whenever
+// changeDeadline corrects the activeDeadlineSeconds of the running step's Job: it counts from the Job's start, and again whenever
 // the Job is resumed. A value that somebody else has set, such as an admission policy, stays unless ours is lower.
 func (d *decider) changeDeadline(change *JobChange, index int, suspend bool) {
 	if suspend {

@@ -137,7 +137,7 @@ func (f Facts) refused(a Action, refusal Refusal) Facts {
 		f.checked(a.Step, refusal)
 	case a.Request == CreateJob && refusal.Class == NameTaken:
 		f.ReadJobs = maps.Clone(f.ReadJobs)
-		delete(f.ReadJobs, a.Job.Name) // whoever has the name is asked for anew
+		delete(f.ReadJobs, a.Job.Name) // whoever has the name is asked for again
 	case refusal.Class != Gone:
 	case a.Request == ReadJob:
 		f.ReadJobs = add(f.ReadJobs, a.Name, nil)

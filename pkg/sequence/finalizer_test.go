@@ -13,7 +13,7 @@ import (
 	"github.com/example/sequential-job-operator/pkg/sequence"
 )
 
-// One that is created anew under the same name must not run beside what the last one left.
+// One that is created again under the same name must not run beside what the last one left.
 func TestTheFinalizerStaysUntilThePodsOfADeletedJobHaveEnded(t *testing.T) {
 	s := tell(t, "extract").work()
 	s.pods = []corev1.Pod{podOf(s.job("etl-0"))}

@@ -88,7 +88,7 @@ func (d *decider) describeFinallyFailure() string {
 	return fmt.Sprintf("%s failed: %s", subject(FirstFinally+at, step.Name), step.Message)
 }
 
-// refuseFinally records that the Job of a container of spec.finally can never be created. Those after it run all the same.
+// refuseFinally records that the Job of a container of spec.finally can never be created. Those after it still run.
 func (d *decider) refuseFinally(index int, name, problem string) {
 	list, _ := startedIn(&d.status, index)
 	*list = append(*list, v1alpha1.StepStatus{

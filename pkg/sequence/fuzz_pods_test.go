@@ -17,7 +17,7 @@ import (
 	"github.com/example/sequential-job-operator/pkg/sequence"
 )
 
-// FuzzPods asks why any step with any pods and any events does not get on, or failed: the answer is one short line, told once.
+// FuzzPods asks why any step with any pods and any events makes no progress, or failed: the answer is one short line, told once.
 func FuzzPods(f *testing.F) {
 	addSeeds(f)
 	f.Fuzz(fuzzPods)

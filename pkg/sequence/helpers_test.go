@@ -193,7 +193,7 @@ func changed(change *sequence.JobChange) *batchv1.Job {
 	job := change.Job.DeepCopy()
 	if change.Suspend != nil {
 		job.Spec.Suspend = new(*change.Suspend)
-		job.Status.StartTime = nil // the deadline counts anew once it is resumed
+		job.Status.StartTime = nil // the deadline starts again once it is resumed
 	}
 	if change.ActiveDeadlineSeconds != nil {
 		job.Spec.ActiveDeadlineSeconds = *change.ActiveDeadlineSeconds

@@ -12,7 +12,7 @@ var finallyScenarios = []scenario{
 	{name: "finally: edited before it starts", steps: 1, finally: 2, controllers: 1, careless: whileOneWorks, budget: budget{Failures: 1, FinallyEdits: 1}},
 	{name: "finally: suspended, by a user and a queue", steps: 1, finally: 1, controllers: 1, careless: whileOneWorks,
 		budget: budget{Suspensions: 1, Queueings: 1, Failures: 1}},
-	{name: "finally: deleted and created anew", steps: 1, finally: 1, controllers: 1, careless: whileOneWorks,
+	{name: "finally: deleted and created again", steps: 1, finally: 1, controllers: 1, careless: whileOneWorks,
 		budget: budget{Deletions: 1, Creations: 1, Failures: 1}},
 	{name: "finally: the name of a Job is taken", steps: 1, finally: 2, controllers: 2, taken: "etl-f0", budget: budget{Failures: 1}},
 	{name: "finally: requests are refused, and answers lost", steps: 1, finally: 1, controllers: 1, budget: budget{Refusals: 2, Failures: 1}},

@@ -167,7 +167,7 @@ func (m *model) describe(key *strings.Builder, f *sequence.Facts) {
 	}
 }
 
-// What a process of the model does besides requests: it looks at its caches.
+// What a process of the model does in addition to requests: it looks at its caches.
 const (
 	seeSJ   = "has looked at its Jobs and looks at its SequentialJob"
 	seeJobs = "has looked at its SequentialJob and looks at its Jobs"

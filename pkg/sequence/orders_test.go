@@ -98,7 +98,7 @@ var sceneMoves = append([]sceneMove{
 	{"the foreign Job is removed", (*scene).removeForeignJob},
 	{"the controller sees the Jobs", func(s *scene) bool { s.process.seeJobs(s.w); return true }},
 	{"the controller sees its writes", func(s *scene) bool { s.process.seeSJ(s.w); return true }},
-	{"the controller starts anew", func(s *scene) bool { s.process.restart(s.w); return true }},
+	{"the controller starts again", func(s *scene) bool { s.process.restart(s.w); return true }},
 	{"the controller works", func(s *scene) bool { s.process.sync(s.w); return true }},
 }, crashes()...)
 

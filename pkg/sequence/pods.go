@@ -21,7 +21,7 @@ const (
 	maxInspectInterval = time.Minute
 )
 
-// followPods tells why the running step does not get on, if none of its pods is ready for a while, and ends what was said about
+// followPods tells why the running step makes no progress, if none of its pods is ready for a while, and ends what was said about
 // them once one is. What is about to end, by success or on purpose, has no ready pod either, and nothing is wrong with it.
 func (d *decider) followPods(index int, step *v1alpha1.StepStatus, job *batchv1.Job, note string) {
 	switch target := jobCondition(job, batchv1.JobFailureTarget); {
@@ -126,7 +126,7 @@ func (d *decider) isStopping(pods []corev1.Pod) bool {
 	return false
 }
 
-// reportCause says why the running step does not get on, or that it does again. One event tells of each kind of cause, however
+// reportCause says why the running step makes no progress, or that it does again. One event tells of each kind of cause, however
 // often it is seen.
 func (d *decider) reportCause(index int, step *v1alpha1.StepStatus, note string, cause Cause) {
 	before := d.progress()
@@ -159,7 +159,7 @@ func (d *decider) clearCause(index int, step *v1alpha1.StepStatus, note, doing s
 	}
 }
 
-// isCause says whether that is the reason of a condition that tells why a step does not get on.
+// isCause says whether that is the reason of a condition that tells why a step makes no progress.
 func isCause(reason string) bool {
 	return reason == v1alpha1.ReasonPodNotStarted || reason == v1alpha1.ReasonPodFailed || reason == v1alpha1.ReasonPodStillRunning
 }

@@ -80,7 +80,7 @@ func (p *process) clone() *process {
 	return &out
 }
 
-// restart starts the process anew: its caches are filled before it does anything.
+// restart starts the process again: its caches are filled before it does anything.
 func (p *process) restart(w *world) {
 	p.stop()
 	p.seenGone, p.watched = nil, len(w.removed)

@@ -9,7 +9,7 @@ import (
 )
 
 // A Job has one deadline: the lower of what is left to the sequence, which is the same instant however often the Job is resumed, and of
-// what one attempt of its step may take, which the Job controller counts anew each time.
+// what one attempt of its step may take, which the Job controller counts from zero each time.
 
 // stepDeadline is for how many seconds one attempt of the step at index may be active; nil if there is no limit.
 func (d *decider) stepDeadline(index int) *int64 {

@@ -191,7 +191,7 @@ func (d *decider) completeStep(index int, step *v1alpha1.StepStatus, ended metav
 	d.setProgressing(v1alpha1.ReasonJobCompleted, message)
 }
 
-// followRunning keeps the Job of the running step as the spec wants it, and tells if it does not get on.
+// followRunning keeps the Job of the running step as the spec wants it, and tells if it makes no progress.
 func (d *decider) followRunning(index int, step *v1alpha1.StepStatus, job *batchv1.Job) {
 	if d.request != nil || !d.confirmNotPaused(index, job) || !d.change(index, job) {
 		return

@@ -146,7 +146,7 @@ var storyMoves = []storyMove{
 		s.crashAt = sequence.Request(args[0])
 		s.work()
 	}),
-	storyMoveOf(`the controller starts anew`, func(s *teller, _ []string) { s.process.restart(s.world) }),
+	storyMoveOf(`the controller starts again`, func(s *teller, _ []string) { s.process.restart(s.world) }),
 }
 
 // set sets a field of the spec: "retries 1", "suspend true", "no activeDeadlineSeconds".

@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write what the core does now into the s
 
 // TestStories plays the stories in testdata. A line that is not indented is something that happens; the lines below it, which are, are
 // all that follows: each request that the core sends, what is stored and told with it, and how the turn ends. testdata/README.md
-// lists what can happen. With -update the lines that follow are written anew, to be read as a diff.
+// lists what can happen. With -update the lines that follow are written again, to be read as a diff.
 func TestStories(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {

@@ -23,7 +23,7 @@ func (d *decider) isSuspended() bool {
 
 // shouldBeSuspended says whether the Job of the running step is to be suspended. What somebody else, such as a queue, has
 // suspended is never resumed from here: that is theirs to do. And what a queue lets run is never suspended from here: the
-// queue would resume it at once, again and again, and each time its pods would start anew.
+// queue would resume it at once, again and again, and each time its pods would start again.
 func (d *decider) shouldBeSuspended(job *batchv1.Job) bool {
 	if isJobSuspended(job) {
 		return d.isSuspended() || !isSuspendedByUs(job)

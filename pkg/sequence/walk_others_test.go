@@ -142,7 +142,7 @@ func (w *walk) forget(job *batchv1.Job) {
 			w.agree()
 			return
 		}
-		w.note("the processes start anew, without %s", job.Name)
+		w.note("the processes start again, without %s", job.Name)
 		w.restartAll()
 	}
 }

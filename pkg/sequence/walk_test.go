@@ -128,7 +128,7 @@ func (w *walk) move() {
 		w.note("process %d sees the Jobs", i)
 		s.seeJobs(w.world)
 	case n < 68:
-		w.note("process %d starts anew", i)
+		w.note("process %d starts again", i)
 		w.restart(s)
 	default:
 		w.others()
@@ -150,7 +150,7 @@ func (w *walk) isCreating() bool {
 	return slices.ContainsFunc(w.processes, (*process).isCreating)
 }
 
-// restart starts a process anew. It forgets what it saw of Jobs that are gone. If that is all that tells that a step was complete, no
+// restart starts a process again. It forgets what it saw of Jobs that are gone. If that is all that tells that a step was complete, no
 // other may go on knowing it: see forget.
 func (w *walk) restart(p *process) {
 	for _, job := range p.seenGone {

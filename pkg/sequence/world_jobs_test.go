@@ -19,7 +19,7 @@ func setSuspend(job *batchv1.Job, suspend bool) {
 	if job.Spec.Suspend = nil; suspend {
 		job.Spec.Suspend = new(true)
 	}
-	job.Status.StartTime = nil // the deadline counts anew once it is resumed
+	job.Status.StartTime = nil // the deadline starts again once it is resumed
 }
 
 // completeJob is what the Job controller does when all is done.

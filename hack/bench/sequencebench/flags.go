@@ -50,7 +50,7 @@ func parseFlags() *options {
 	flag.Var(&o.modes, "modes", "what to measure, separated by spaces: throughput memory recovery deletion")
 	flag.Var(&o.shapes, "shapes", "SEQUENCESxSTEPS or SEQUENCESxSTEPS@DURATION, separated by commas")
 	flag.IntVar(&o.rounds, "rounds", 2, "how often each shape is run by each contestant, in turn")
-	flag.BoolVar(&o.check, "check-requests", false, "fail if the controller asks for more than two writes and one read a step, and what each sequence needs besides")
+	flag.BoolVar(&o.check, "check-requests", false, "fail if the controller asks for more than two writes and one read a step, and what each sequence needs in addition")
 	flag.Var((*numbersFlag)(&o.memory.Sizes), "memory", "how many finished sequences there are, in ascending order, separated by commas")
 	flag.IntVar(&o.memory.Steps, "memory-steps", 3, "of how many steps these are")
 	flag.DurationVar(&o.memory.Idle, "memory-idle", 20*time.Second, "for how long the controller is watched doing nothing")

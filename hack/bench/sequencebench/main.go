@@ -32,7 +32,7 @@ func run() error {
 	if results == nil {
 		return err
 	}
-	// What was measured before something went wrong is told all the same.
+	// What was measured before something went wrong is still reported.
 	results.WriteMarkdown(os.Stdout)
 	if err := errors.Join(err, writeAll(o, results)); err != nil {
 		return err

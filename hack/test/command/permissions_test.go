@@ -81,7 +81,7 @@ func TestNoPermissionIsBroad(t *testing.T) {
 }
 
 // The controller is run with all permissions but one, for each of them, through all that it does: something has to fail each
-// time, or else the permission is not needed. With all of them nothing fails.
+// time, otherwise the permission is not needed. With all of them nothing fails.
 func TestEveryPermissionIsNeededAndNoneIsMissing(t *testing.T) {
 	all := permissions(t)
 	t.Run("all", func(t *testing.T) {

@@ -146,7 +146,7 @@ spec:
 	}
 }
 
-// Who may not create Jobs is told so, and not that the manifest is wrong.
+// A user without permission to create Jobs is told so, and not that the manifest is wrong.
 func TestPluginLintNamesTheMissingPermission(t *testing.T) {
 	c := newCluster(t)
 	cmd := c.plugin("lint", "-f", framework.Root+"/artifacts/examples/hello.yaml", "--as=system:serviceaccount:"+c.Namespace+":default")

@@ -32,7 +32,7 @@ func TestFaultsTheControllerIsKilledAgainAndAgain(t *testing.T) {
 		process := startController(t, binary)
 		from, _ := w.progress()
 		lives := 1 + random.IntN(25)
-		// Each life does something, or else nothing would ever end; but no life does much.
+		// Each life does something, otherwise nothing would ever end; but no life does much.
 		w.until("the controller to do something", func(context.Context) bool {
 			writes, jobs := w.progress()
 			done = jobs == len(w.sequences)*stepsInTheWorld
@@ -106,7 +106,7 @@ func TestFaultsEtcdRestarts(t *testing.T) {
 	})
 }
 
-// What happened while the API server was away is compacted before it is back: every watch has to begin anew.
+// What happened while the API server was away is compacted before it is back: every watch has to begin again.
 func TestFaultsEtcdForgetsWhatWatchesHaveNotSeen(t *testing.T) {
 	w := breakDuring(t, "etcd compacted, 410 Gone", bounded(100, 20), bounded(4, 1), func(w *world, i int) {
 		before := w.gone410.count()

@@ -127,7 +127,7 @@ func (c *cluster) waitUntilFrozen(g *gate) {
 }
 
 // The one thing that a sleeper can do: create the Job of a sequence that was deleted while it slept. Nothing owns that Job, so
-// that it is removed again, and one created anew under the same name does not mix with it.
+// that it is removed again, and one created again under the same name does not mix with it.
 func TestTheJobOfALeaderThatSleptThroughADeletionIsRemoved(t *testing.T) {
 	c := newByHandCluster(t)
 	g := newGate()

@@ -40,7 +40,7 @@ func TestFaultsTheNodeIsLostInMidStep(t *testing.T) {
 	_, err := w.Kube.CoreV1().Nodes().Create(t.Context(), replacement, metav1.CreateOptions{})
 	framework.Must(t, err)
 	clusterCommand(t, "start")
-	report.add("node lost in mid-step", 1, sequences, w.judgeAll())
+	report.add("node lost while a step runs", 1, sequences, w.judgeAll())
 }
 
 func (w *world) onlyNode() *corev1.Node {

@@ -35,7 +35,7 @@ func TestTheOracleSeesEveryRuleBroken(t *testing.T) {
 			created(1, "u", "a-0", 0, "j0"), created(2, "v", "b-0", 0, "k0"), sequenceDeleted(3, "v"),
 			ended(4, "u", "a-0", 0, "j0", batchv1.JobComplete), created(5, "u", "a-1", 1, "j1"),
 		}},
-		"one created anew under the same name": {log: []string{
+		"one created again under the same name": {log: []string{
 			created(1, "u", "a-0", 0, "j0"), sequenceDeleted(2, "u"), jobDeleted(3, "a-0"), created(4, "v", "a-0", 0, "k0"),
 		}},
 		"a deleted Job's step is retried": {log: []string{

@@ -19,7 +19,7 @@ import (
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 )
 
-// One that fails keeps no other from running; it makes a sequence fail whose steps are complete, and a retry runs all of them anew.
+// One that fails keeps no other from running; it makes a sequence fail whose steps are complete, and a retry runs all of them again.
 func TestAFailureOfFinallyIsToldAndCanBeRetried(t *testing.T) {
 	c := newByHandCluster(t)
 	c.StartController()

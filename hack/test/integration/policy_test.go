@@ -67,7 +67,7 @@ func (c *cluster) mustBeAllowed(what string, try func(context.Context) error) {
 	})
 }
 
-// The controller may create Jobs everywhere. That must not help anybody who may not.
+// The controller may create Jobs everywhere. That must not help a user without that permission.
 func TestWhoMayNotCreateJobsCannotThroughASequentialJob(t *testing.T) {
 	c := newCluster(t)
 	const user = "somebody"
@@ -107,7 +107,7 @@ func TestWhoMayNotCreateJobsCannotThroughASequentialJob(t *testing.T) {
 	c.mustBeAllowed("a deletion", func(ctx context.Context) error { return theirs.Delete(ctx, "etl", metav1.DeleteOptions{}) })
 }
 
-// What Kubernetes' own roles allow besides, since ours are aggregated to them.
+// What Kubernetes' own roles allow in addition, since ours are aggregated to them.
 func TestTheRolesOfUsersCoverSequentialJobs(t *testing.T) {
 	c := newCluster(t)
 	c.Create(framework.NewSequence("etl", "extract"))

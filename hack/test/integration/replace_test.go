@@ -23,12 +23,12 @@ func TestAFinalizerThatAReplaceDroppedComesBack(t *testing.T) {
 		return slices.Contains(sj.Finalizers, v1alpha1.CleanupFinalizer) && sj.Status.Phase == v1alpha1.SequentialJobRunning
 	})
 
-	// What it is for: one that is created anew waits until the pod of the former has ended.
+	// What it is for: one that is created again waits until the pod of the former has ended.
 	letGo := c.StopSlowly(pod)
 	c.Kubectl("delete", "-f", file, "--wait=false")
 	c.WaitUntilStopping(pod)
 	if out, err := framework.RunKubectl("create", "--namespace", c.Namespace, "-f", file); err == nil {
-		t.Errorf("it was created anew beside a pod that still runs: %s", out)
+		t.Errorf("it was created again beside a pod that still runs: %s", out)
 	}
 	letGo()
 	c.WaitUntilGone(former)

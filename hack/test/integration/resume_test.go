@@ -114,7 +114,7 @@ func TestASequenceThatFailedAsJobDeletedStaysUntilThePodHasEnded(t *testing.T) {
 	c.Delete("etl", metav1.DeletePropagationBackground)
 	_, err := c.Client.BatchV1alpha1().SequentialJobs(c.Namespace).Create(t.Context(), framework.NewDrivenSequence("etl", "extract"), metav1.CreateOptions{})
 	if !apierrors.IsAlreadyExists(err) {
-		t.Errorf("created anew beside a pod that still ends: %v", err)
+		t.Errorf("created again beside a pod that still ends: %v", err)
 	}
 	letGo()
 	c.WaitUntilGone(sj)

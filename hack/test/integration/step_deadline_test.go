@@ -95,7 +95,7 @@ func TestAChangeOfAStepsDeadlineReachesTheRunningJob(t *testing.T) {
 	c.Jobs.Want("etl-0")
 }
 
-// An attempt that is suspended has all its time when it goes on, as the Job controller counts anew.
+// An attempt that is suspended has all its time when it goes on, as the Job controller counts from zero then.
 func TestAStepsDeadlineCountsAnewAfterASuspension(t *testing.T) {
 	c := newCluster(t)
 	c.StartController()

@@ -17,7 +17,7 @@ type Reason struct {
 	Text string
 }
 
-// whyWait says why a sequence does not get on, or what it does before there is a log.
+// whyWait says why a sequence makes no progress, or what it does before there is a log.
 func whyWait(s *State) Reason {
 	sj := s.SequentialJob
 	c := meta.FindStatusCondition(sj.Status.Conditions, v1alpha1.ConditionProgressing)

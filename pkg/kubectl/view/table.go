@@ -19,7 +19,7 @@ func Titles(withNamespace bool) []string {
 	return titles
 }
 
-// Row is one sequence in a table: what `kubectl get` shows, and why it has failed or does not get on.
+// Row is one sequence in a table: what `kubectl get` shows, and why it has failed or makes no progress.
 func (s Style) Row(sj *v1alpha1.SequentialJob, withNamespace bool, now time.Time) []string {
 	progress := cmp.Or(sj.Status.Progress, &v1alpha1.JobProgress{})
 	message := sequence.RootCause(sj)

@@ -7,7 +7,7 @@ import (
 	"github.com/example/sequential-job-operator/pkg/sequence"
 )
 
-// causeLines are why the sequence has failed or does not get on, in full.
+// causeLines are why the sequence has failed or makes no progress, in full.
 func (t *tree) causeLines() []line {
 	if t.cause == "" {
 		return nil

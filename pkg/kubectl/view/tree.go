@@ -12,7 +12,7 @@ import (
 	"github.com/example/sequential-job-operator/pkg/sequence"
 )
 
-// Tree shows a sequence: its steps and their attempts, why it has failed or does not get on, and what to do next. No line is wider than
+// Tree shows a sequence: its steps and their attempts, why it has failed or makes no progress, and what to do next. No line is wider than
 // the style allows. With a height, it is the part around the current step, with as much else as there is room for.
 func Tree(in Input, s Style) []string {
 	s = s.bounded()

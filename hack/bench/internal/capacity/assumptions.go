@@ -10,7 +10,7 @@ type Assumptions struct {
 	Latency time.Duration
 	// Headroom is by how much what is advised exceeds what is needed on average: with 2, a lot that comes once an hour is done after half of it.
 	Headroom float64
-	// What others ask for a step: the Job controller in all, the scheduler without its events, and the writes of all to etcd besides
+	// What others ask for a step: the Job controller in all, the scheduler without its events, and in addition the writes of all to etcd
 	// those of the controller.
 	JobControllerRequests, SchedulerRequests, OtherWrites float64
 	// OtherEvents are those of a step that are not the controller's.

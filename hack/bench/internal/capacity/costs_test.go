@@ -55,7 +55,7 @@ func TestFromResults(t *testing.T) {
 	}
 }
 
-// Then what a sequence costs besides its steps is taken for what it is known to be.
+// Then what a sequence costs in addition to its steps is taken for what it is known to be.
 func TestSequencesOfOneLengthOnly(t *testing.T) {
 	costs, err := FromResults(&report.Results{Runs: []contest.Run{run("200x5", 200, 5, 30)}})
 	if err != nil {

@@ -61,7 +61,7 @@ func (m *Model) Resources(steps int) []Resource {
 	}
 }
 
-// etcdWrites is how often something is stored for a step, whoever does it. Each sequence is created and deleted once besides.
+// etcdWrites is how often something is stored for a step, whoever does it. In addition, each sequence is created and deleted once.
 func (m *Model) etcdWrites(steps int) float64 {
 	return m.Costs.Writes.Each(steps) + m.Costs.Events.Each(steps) + m.Assumptions.OtherWrites + 2/float64(steps)
 }

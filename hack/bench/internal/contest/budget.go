@@ -14,9 +14,9 @@ func (r *Run) OverBudget() []string {
 		what      string
 		got, most int
 	}{
-		// Besides two a step: the finalizer comes and goes, and the end is recorded.
+		// In addition to two a step: the finalizer comes and goes, and the end is recorded.
 		{"writes", asked.Writes, 2*steps + 3*sequences},
-		// Besides one a step: that there is no Job of a further step, at the end.
+		// In addition to one a step: that there is no Job of a further step, at the end.
 		{"reads", asked.Reads, steps + sequences},
 		{"lists", asked.Lists, 0},
 		{"dry runs", asked.DryRuns, sequences},

@@ -53,7 +53,7 @@ type Figures struct {
 	// OthersShare is the share of the machine's processors that others used meanwhile.
 	OthersShare float64     `json:"othersShareOfMachine"`
 	Memory      proc.Memory `json:"memory"`
-	// WatchRestarts is how often a watch of the observer had to be begun anew: some gaps are off then.
+	// WatchRestarts is how often a watch of the observer had to be begun again: some gaps are off then.
 	WatchRestarts int `json:"observerWatchRestarts"`
 }
 

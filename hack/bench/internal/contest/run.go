@@ -12,9 +12,9 @@ import (
 	"github.com/example/sequential-job-operator/hack/bench/internal/setup"
 )
 
-// Options are what a run needs besides its shape.
+// Options are what a run needs in addition to its shape.
 type Options struct {
-	// Controller is the binary to measure, and ControllerFlags are given to it besides those that it needs.
+	// Controller is the binary to measure, and ControllerFlags are given to it in addition to those that it needs.
 	Controller      string
 	ControllerFlags []string
 	// AdvanceOn is set in the spec of the sequences, unless it is "".

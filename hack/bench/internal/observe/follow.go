@@ -13,7 +13,7 @@ import (
 type OpenWatch func(context.Context, metav1.ListOptions) (watch.Interface, error)
 
 // Follow hands on all that happens from a revision on, until ctx is done or something is missed. The API server ends watches that do
-// not keep pace with it; such a one is begun anew where it was, at once, which restarted is told.
+// not keep pace with it; such a one is begun again where it was, at once, which restarted is told.
 func Follow(ctx context.Context, open OpenWatch, options metav1.ListOptions, handle func(watch.Event), restarted func()) error {
 	for ctx.Err() == nil {
 		w, err := open(ctx, options)

@@ -9,5 +9,5 @@
 // failed, and let it go on. To follow many of them, use the informers in pkg/generated/informers/externalversions rather
 // than a Get for each.
 //
-// Who creates SequentialJobs needs the permission to create jobs.batch as well, besides sequentialjobs.batch.example.com.
+// Users who create SequentialJobs need the permission to create jobs.batch, in addition to sequentialjobs.batch.example.com.
 package versioned

@@ -58,7 +58,7 @@ func Example() {
 }
 
 // To wait for the end, watch that one object until it has a completionTime. A watch may end early; UntilWithSync of the same package
-// begins anew then, as artifacts/examples/go shows.
+// begins again then, as artifacts/examples/go shows.
 func Example_waitForTheEnd() {
 	client := fake.NewClientset(etl())
 	sequentialJobs := client.BatchV1alpha1().SequentialJobs("default")
