@@ -1,0 +1,62 @@
+package framework
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// Block is a block of commands in the documentation.
+type Block struct {
+	// Page is the path of the page from the root of the repository, Line where the block begins in it.
+	Page string
+	Line int
+	// Commands are for bash.
+	Commands string
+	// RunBy is what runs the commands, from a comment above the block, `<!-- run by: ... -->`: the name of a test, or a target of
+	// make that CI runs; otherwise "hand", a colon, and why no test can. Without a comment, TestTheCommandsOfTheDocsWork runs them.
+	RunBy string
+}
+
+var (
+	bashBlock = regexp.MustCompile("(?ms)^(<!-- run by: ([^\n]*) -->\n)? *```(?:bash|sh)\n(.*?)^ *```$")
+	docsPages = []string{"README.md", "CONTRIBUTING.md", "docs/*.md", "docs/*/*.md", "manifests/*/README.md", "hack/*/README.md", "artifacts/*/*.md"}
+)
+
+// Pages returns the paths of all pages of the documentation, from the root of the repository.
+func Pages(t *testing.T) []string {
+	t.Helper()
+	var pages []string
+	for _, pattern := range docsPages {
+		found, err := filepath.Glob(filepath.Join(Root, pattern))
+		Must(t, err)
+		for _, path := range found {
+			page, err := filepath.Rel(Root, path)
+			Must(t, err)
+			pages = append(pages, page)
+		}
+	}
+	return pages
+}
+
+// Blocks returns the blocks of commands of a page.
+func Blocks(t *testing.T, page string) []Block {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(Root, page))
+	Must(t, err)
+	var blocks []Block
+	for _, at := range bashBlock.FindAllSubmatchIndex(content, -1) {
+		text := func(group int) string {
+			if at[2*group] < 0 {
+				return ""
+			}
+			return string(content[at[2*group]:at[2*group+1]])
+		}
+		blocks = append(blocks, Block{
+			Page: page, Line: strings.Count(string(content[:at[0]]), "\n") + 1, Commands: text(3), RunBy: text(2),
+		})
+	}
+	return blocks
+}
