@@ -154,7 +154,7 @@ comma := ,
 ##@ Develop
 
 .PHONY: generate
-generate: ## Generate deepcopy, clients, the CRD, install.yaml and docs/cli.md.
+generate: ## Generate deepcopy, clients, the CRD, install.yaml, the chart and docs/cli.md.
 	@hack/generate.sh
 
 .PHONY: verify

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Generates all that is generated: deepcopy and register functions, the clients, the CRD, install.yaml and docs/cli.md.
+# Generates all that is generated: deepcopy and register functions, the clients, the CRD, install.yaml, the chart's templates and
+# docs/cli.md.
 #   generate.sh [DIRECTORY]   in another copy of the project than this one
 set -euo pipefail
 hack=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -48,6 +49,7 @@ go -C hack/crd run . -in "$crd/batch.example.com_sequentialjobs.yaml" -out "$roo
   echo "# Everything that a cluster needs to run SequentialJobs. Generated from manifests/kustomization.yaml by \"make generate\"."
   "$hack/../bin/cluster/kubectl" kustomize manifests
 } >manifests/install.yaml
+go run ./hack/chart generate manifests/chart <manifests/install.yaml
 
 go run ./hack/plugin/docs >bin/cli.md
 mv bin/cli.md docs/cli.md

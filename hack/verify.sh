@@ -8,7 +8,7 @@ failures=()
 
 # Modules of Go code; those that only pin tools have nothing to vet.
 modules=(. hack/crd hack/bench hack/compat hack/demo/data-tools hack/sbom hack/cluster/pause hack/dra)
-pins=(hack/tools hack/tools/lint hack/cluster/kubernetes hack/cluster/etcd hack/cluster/kwok)
+pins=(hack/tools hack/tools/lint hack/tools/helm hack/cluster/kubernetes hack/cluster/etcd hack/cluster/kwok)
 
 check() {
   local name=$1 begin=$SECONDS
@@ -106,6 +106,7 @@ check "lint" lint
 check "module files are tidy" module_files
 check "scripts" scripts
 check "manifests build" manifests
+check "the chart renders what the manifests have" hack/chart/verify.sh
 check "no paths of one machine" no_machine_paths
 check "the build is reproducible" hack/reproducible.sh
 
