@@ -110,7 +110,7 @@ faults() {
 e2e() {
   need_tmux
   export CLUSTER_NAME=e2e NODES=real
-  if ! make --no-print-directory cluster-ready; then
+  if ! hack/tools/build.sh helm || ! make --no-print-directory cluster-ready; then
     broken=1
   elif [[ $(hack/cluster/cluster.sh nodes) != real ]]; then
     echo "The e2e suite needs a real node, which this machine cannot have: see above" >&2
