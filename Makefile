@@ -122,6 +122,10 @@ install-plugin: build-plugin ## Install the kubectl plugin, as "kubectl sj" and 
 plugin-release: ## Build the archives of the kubectl plugin for all platforms, with checksums and a krew manifest, into bin/release.
 	@VERSION="$(VERSION)" COMMIT="$(COMMIT)" hack/plugin/release.sh $(BIN)/release
 
+.PHONY: release
+release: ## Make all that the release VERSION=v1.2.3 has, in bin/release: image, manifests, chart, plugin, SBOMs, checksums.
+	@VERSION="$(if $(filter command line environment,$(origin VERSION)),$(VERSION))" hack/release.sh $(BIN)/release
+
 .PHONY: build-linux
 build-linux:
 	@GOOS=linux GOARCH=$(ARCH) $(GO_BUILD) \
@@ -133,7 +137,7 @@ sbom: build-linux ## Write what the binary of the image is made of to bin/sbom.s
 	@echo "Wrote bin/sbom.spdx.json: $$(grep -c '"SPDXID": "SPDXRef-module-' $(BIN)/sbom.spdx.json) modules"
 
 .PHONY: verify-reproducible
-verify-reproducible: ## Build the binary of the image and the archives of the plugin twice, in different places, and compare the bits.
+verify-reproducible: ## Make a release of one architecture twice, in different places, and compare the bits.
 	@hack/reproducible.sh
 
 .PHONY: docker-build

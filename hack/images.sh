@@ -3,11 +3,13 @@
 #
 #   images.sh build CONTEXT DOCKERFILE TAG OUT.tar   builds an image and writes it, as a docker archive, to OUT.tar
 #   images.sh push TAG                               pushes an image that was built so
+#   images.sh oci CONTEXT DOCKERFILE TAG OUT.tar ARCH ...   builds an image for some architectures, as an archive of an OCI layout
 #   images.sh names ARCHIVE.tar                      prints the names of the images in an archive, one a line
 #
 # CONTAINER_TOOL may name docker, podman or buildah. If it is unset, or does not work here (docker without its daemon),
 # buildah is used, which needs no daemon; as root on a Debian system it is installed if it is missing.
-# ARCH is the architecture of the image (default: this machine's). Nothing is built again that did not change.
+# ARCH is the architecture of the image (default: this machine's). Nothing is built again that did not change. Only buildah makes
+# an OCI layout, always anew: the same sources give the same bits, with the same buildah. SOURCE_DATE_EPOCH is the time of all in it.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 store=$root/bin/images/buildah
@@ -132,6 +134,34 @@ build() {
   printf '%ss\n' $((SECONDS - begin))
 }
 
+# oci_layout NAME DIRECTORY CONTEXT DOCKERFILE ARCH ...: one index, with an image for each architecture.
+oci_layout() {
+  local name=$1 directory=$2 context=$3 dockerfile=$4 time=${SOURCE_DATE_EPOCH:-0} arch
+  shift 4
+  buildah_here manifest rm "$name" >/dev/null 2>&1 || true
+  buildah_here manifest create "$name" >/dev/null
+  for arch in "$@"; do
+    buildah_here bud --quiet --isolation chroot --timestamp "$time" --identity-label=false --format oci --platform "linux/$arch" \
+      --build-arg TARGETOS=linux --build-arg "TARGETARCH=$arch" --manifest "$name" -f "$dockerfile" "$context" >/dev/null
+  done
+  buildah_here manifest push --quiet --all --format oci "$name" "oci:$directory:$name" >/dev/null
+  buildah_here manifest rm "$name" >/dev/null
+  buildah_here rmi --prune >/dev/null
+}
+
+oci() {
+  local context=$1 dockerfile=$2 name out=$4 layout
+  name=$(full_name "$3")
+  shift 4
+  works buildah || install_buildah
+  mkdir -p "$(dirname "$out")"
+  layout=$(mktemp -d)
+  oci_layout "$name" "$layout" "$context" "$dockerfile" "$@"
+  tar -C "$layout" --format=ustar --sort=name --mtime="@${SOURCE_DATE_EPOCH:-0}" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
+    -cf "$out" .
+  rm -rf "$layout"
+}
+
 names() {
   tar -xOf "$1" manifest.json | grep -o '"RepoTags":\[[^]]*\]' | cut -d: -f2- | grep -o '"[^"]*"' | tr -d '"' |
     while read -r name; do full_name "$name"; done
@@ -149,6 +179,7 @@ push() {
 
 case "${1:-}:$#" in
   build:5) build "${@:2}" ;;
+  oci:[6-9]) oci "${@:2}" ;;
   push:2) push "$2" ;;
   names:2) names "$2" ;;
   *)
