@@ -10,6 +10,9 @@ Usage: hack/cluster/cluster.sh COMMAND
   down                  stop it and remove everything it made
   load ARCHIVE.tar ...  give images (docker save, buildah push docker-archive:, OCI) to the real node
   pull IMAGE ...        fetch images from a registry for the real node
+  registry              start a registry beside the real node, unless it runs, and print its name: REGISTRY/IMAGE can be pulled then.
+                        buildah and podman push to it with CONTAINERS_REGISTRIES_CONF=bin/run/CLUSTER_NAME/registry/registries.conf
+  registry-stop         stop it and remove what was pushed; "down" does that, too
   kubeconfig            print the path of its kubeconfig
   audit-log             print the path of the API server's audit log (writes to Jobs and SequentialJobs)
   nodes                 print "real" or "simulated": what the running cluster has, or "current"
@@ -59,6 +62,8 @@ source "$here/control-plane.sh"
 source "$here/node.sh"
 # shellcheck source=node-config.sh
 source "$here/node-config.sh"
+# shellcheck source=registry.sh
+source "$here/registry.sh"
 
 check_variables() {
   [[ $CLUSTER_NAME =~ ^[a-z][a-z0-9-]{0,30}$ ]] ||
@@ -280,6 +285,10 @@ main() {
     up | down) if [[ $CLUSTER == current ]]; then use_current_context; else "$command"; fi ;;
     load) load "$@" ;;
     pull) pull "$@" ;;
+    registry | registry-stop)
+      [[ $CLUSTER != current ]] || fail "CLUSTER=current: use a registry that your cluster can pull from"
+      "${command/-/_}"
+      ;;
     kubeconfig) print_kubeconfig ;;
     audit-log)
       [[ $CLUSTER != current ]] || fail "CLUSTER=current: its API server's audit log is not ours to read"

@@ -45,6 +45,8 @@ state = "/run/containerd"
       runtime_type = "io.containerd.runc.v2"
       [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
         SystemdCgroup = false
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "$registry_hosts" # looked into at every pull
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "$(cni_plugins)"
     conf_dir = "$node_dir/cni"
@@ -98,6 +100,8 @@ maxPods: 200
 containerLogMonitorInterval: 3s # a log of more than 10Mi is rotated soon, the shortest that is valid
 # The images cannot be pulled again, so none is ever thrown away, and a full disk is the user's to notice.
 imageGCHighThresholdPercent: 100
+# An image that was loaded stays usable when the same one is pulled from a registry by another name.
+imagePullCredentialsVerificationPolicy: NeverVerify
 evictionHard:
   memory.available: "0%"
   nodefs.available: "0%"
