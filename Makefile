@@ -17,7 +17,7 @@ DOCS ?=
 PLATFORMS ?= linux/amd64,linux/arm64
 # Version that the controller reports; it has to look like v1.2.3.
 VERSION ?= $(shell git describe --tags --match 'v[0-9]*' --dirty 2>/dev/null || echo v0.0.0-$$(git rev-parse --short HEAD 2>/dev/null || echo dev))
-# Commit that the kubectl plugin reports.
+# Commit that the controller and the kubectl plugin report.
 COMMIT ?= $(shell git rev-parse HEAD 2>/dev/null)
 # Directory on your PATH for install-plugin. Default: /usr/local/bin if you may write to it, otherwise ~/.local/bin.
 PLUGIN_DIR ?=
@@ -29,8 +29,7 @@ export CONTAINER_TOOL
 BIN := $(CURDIR)/bin
 VERSION_PACKAGE := k8s.io/component-base/version
 # The same sources give the same bits: no paths, and no time of the build.
-GO_BUILD = CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X $(VERSION_PACKAGE).gitVersion=$(VERSION)"
-PLUGIN_BUILD = CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X $(VERSION_PACKAGE).gitVersion=$(VERSION) -X $(VERSION_PACKAGE).gitCommit=$(COMMIT)"
+GO_BUILD = CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X $(VERSION_PACKAGE).gitVersion=$(VERSION) -X $(VERSION_PACKAGE).gitCommit=$(COMMIT)"
 ARCH ?= $(shell go env GOARCH)
 KUBECTL ?= $(shell command -v kubectl 2>/dev/null || echo $(BIN)/cluster/kubectl)
 CLUSTER_SH := hack/cluster/cluster.sh
@@ -112,7 +111,7 @@ build: build-plugin ## Build the controller and the kubectl plugin for this mach
 
 .PHONY: build-plugin
 build-plugin:
-	$(PLUGIN_BUILD) -o $(BIN)/kubectl-sequentialjob ./cmd/kubectl-sequentialjob
+	$(GO_BUILD) -o $(BIN)/kubectl-sequentialjob ./cmd/kubectl-sequentialjob
 
 .PHONY: install-plugin
 install-plugin: build-plugin ## Install the kubectl plugin, as "kubectl sj" and "kubectl sequentialjob", into PLUGIN_DIR.

@@ -4,12 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"runtime"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
-	"k8s.io/component-base/version"
+
+	"github.com/example/sequential-job-operator/pkg/buildinfo"
 )
 
 // clientVersion is which plugin this is.
@@ -94,26 +93,9 @@ func (t *Tool) version(ctx context.Context, onlyClient bool, output string) erro
 	return nil
 }
 
-// thisVersion is what the build has noted; a build by `go install` notes less.
 func thisVersion() clientVersion {
-	info := version.Get()
-	v := clientVersion{Version: info.GitVersion, Commit: info.GitCommit, GoVersion: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH}
-	build, isKnown := debug.ReadBuildInfo()
-	if strings.Contains(v.Version, "$Format") {
-		v.Version = "unknown"
-		if isKnown && build.Main.Version != "" {
-			v.Version = build.Main.Version
-		}
-	}
-	if strings.Contains(v.Commit, "$Format") {
-		v.Commit = ""
-		for _, setting := range build.Settings {
-			if setting.Key == "vcs.revision" {
-				v.Commit = setting.Value
-			}
-		}
-	}
-	return v
+	build := buildinfo.Get()
+	return clientVersion{Version: build.Version, Commit: build.Commit, GoVersion: build.GoVersion, Platform: build.Platform}
 }
 
 // fits says whether the parts go together: not if one of them is missing, is another version, or does not work.
@@ -132,7 +114,7 @@ func writeVersion(out io.Writer, report versionReport, output string) error {
 		return writeStructured(out, report, output)
 	}
 	client := report.Client
-	fmt.Fprintf(out, "SequentialJob plugin %s%s\n", client.Version, inBrackets(shortCommit(client.Commit), client.GoVersion, client.Platform))
+	fmt.Fprintf(out, "SequentialJob plugin %s%s\n", client.Version, inBrackets(buildinfo.Info(client).ShortCommit(), client.GoVersion, client.Platform))
 	if report.CRD == nil {
 		return nil
 	}
@@ -147,14 +129,6 @@ func writeVersion(out io.Writer, report versionReport, output string) error {
 		fmt.Fprintln(out, "Whether they fit is not known")
 	}
 	return nil
-}
-
-func shortCommit(commit string) string {
-	const length = 12
-	if len(commit) <= length {
-		return commit
-	}
-	return commit[:length]
 }
 
 // inBrackets lists what is known.

@@ -22,10 +22,10 @@ import (
 	"k8s.io/component-base/logs"
 	logsapi "k8s.io/component-base/logs/api/v1"
 	"k8s.io/component-base/term"
-	"k8s.io/component-base/version"
-	"k8s.io/component-base/version/verflag"
 	"k8s.io/klog/v2"
 
+	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+	"github.com/example/sequential-job-operator/pkg/buildinfo"
 	"github.com/example/sequential-job-operator/pkg/controller"
 )
 
@@ -54,10 +54,14 @@ In a pod it needs no flags. Elsewhere it finds the API server as kubectl does.`,
 		Args:         cobra.NoArgs,
 		SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			verflag.PrintAndExitIfRequested()
+			if o.version {
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), v1alpha1.ControllerName, buildinfo.Get())
+				return err
+			}
 			if err := o.validate(cmd.Flags()); err != nil {
 				return err
 			}
+			readClientFeatures()
 			logs.InitLogs()
 			defer logs.FlushLogs()
 			if err := applyLogging(o.logging); err != nil {
@@ -89,7 +93,7 @@ func applyLogging(logging *logsapi.LoggingConfiguration) error {
 // run works until ctx is done, which is no error, or until something fails.
 func run(ctx context.Context, o *options, flags *pflag.FlagSet) error {
 	logger := klog.FromContext(ctx)
-	logger.Info("Starting sequentialjob-controller", "version", version.Get().GitVersion)
+	logStart(logger, flags)
 	config, namespace, err := o.restConfig()
 	if err != nil {
 		return err

@@ -19,7 +19,6 @@ import (
 	configoptions "k8s.io/component-base/config/options"
 	configvalidation "k8s.io/component-base/config/validation"
 	logsapi "k8s.io/component-base/logs/api/v1"
-	"k8s.io/component-base/version/verflag"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 )
@@ -34,6 +33,7 @@ type options struct {
 	election   config.LeaderElectionConfiguration
 	serving    servingOptions
 	logging    *logsapi.LoggingConfiguration
+	version    bool
 	// cacheTimeout is how long the caches may take to be filled for the first time. No flag sets it.
 	cacheTimeout time.Duration
 }
@@ -74,7 +74,7 @@ func (o *options) addFlags() *flag.NamedFlagSets {
 	configoptions.BindLeaderElectionFlags(&o.election, sets.FlagSet("leader election"))
 	o.serving.addFlags(sets.FlagSet("serving"))
 	logsapi.AddFlags(o.logging, sets.FlagSet("logging"))
-	verflag.AddFlags(sets.FlagSet("misc"))
+	sets.FlagSet("misc").BoolVar(&o.version, "version", o.version, "Print name, version, commit and Go version, and quit.")
 	return sets
 }
 

@@ -150,15 +150,10 @@ func TestWorkThatFailsGivesTheLeaseBack(t *testing.T) {
 
 // The process as it is started: it says on stderr what is wrong, and its exit code is not 0.
 func TestTheProcessEndsWithItsErrorAndACode(t *testing.T) {
-	const asked = "RUN_CONTROLLER_WITH"
-	if args := os.Getenv(asked); args != "" {
+	if args := os.Getenv(startController); args != "" {
 		cmd := NewCommand()
 		cmd.SetArgs(strings.Fields(args))
 		os.Exit(cli.Run(cmd))
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
 	}
 	c := newFakeCluster(t)
 	c.refuse("GET /apis/coordination.k8s.io", http.StatusForbidden)
@@ -171,14 +166,58 @@ func TestTheProcessEndsWithItsErrorAndACode(t *testing.T) {
 		"--kubeconfig=" + c.kubeconfig + quick: "leader election: answered with 403",
 	} {
 		t.Run(args, func(t *testing.T) {
-			process := exec.CommandContext(t.Context(), self, "-test.run=^TestTheProcessEndsWithItsErrorAndACode$")
-			process.Env = append(os.Environ(), asked+"="+args)
-			var stderr strings.Builder
-			process.Stderr = &stderr
+			err, stderr := runProcess(t, args)
 			var exit *exec.ExitError
-			if err := process.Run(); !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(stderr.String(), want) {
-				t.Errorf("%v, stderr: %s\nwant exit code 1 and %q", err, stderr.String(), want)
+			if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(stderr, want) {
+				t.Errorf("%v, stderr: %s\nwant exit code 1 and %q", err, stderr, want)
 			}
 		})
 	}
+}
+
+// The log of a process begins with what it is. Feature gates are told only if somebody set them.
+func TestTheLogBeginsWithWhatWasStarted(t *testing.T) {
+	c := newFakeCluster(t)
+	c.refuse("GET /apis/coordination.k8s.io", http.StatusForbidden)
+	const args = " --v=2 --leader-elect --leader-elect-lease-duration=2s --leader-elect-renew-deadline=1s --leader-elect-retry-period=100ms"
+	for name, tc := range map[string]struct {
+		environment string
+		want        []string
+	}{
+		"plain": {"UNRELATED=1", []string{
+			`"Starting sequentialjob-controller" version="`, ` goVersion="go`, ` platform="`,
+			`flags=["--kubeconfig=` + c.kubeconfig + `","--leader-elect=true"`,
+		}},
+		"with a feature gate": {"KUBE_FEATURE_WatchListClient=false", []string{`featureGates=["WatchListClient=false"]`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, stderr := runProcess(t, "--kubeconfig="+c.kubeconfig+args, tc.environment)
+			first, rest, _ := strings.Cut(stderr, "\n")
+			for _, want := range tc.want {
+				if !strings.Contains(first, want) {
+					t.Errorf("the log begins with %s, want %s in it", first, want)
+				}
+			}
+			if strings.Contains(rest, "Feature gate") {
+				t.Errorf("feature gates that nobody set are told:\n%s", rest)
+			}
+		})
+	}
+}
+
+// startController is set for the process that the tests start: its value is the command line.
+const startController = "RUN_CONTROLLER_WITH"
+
+// runProcess runs the command in a process of its own and returns its error and what it writes to stderr.
+func runProcess(t *testing.T, args string, environment ...string) (failure error, stderr string) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	process := exec.CommandContext(t.Context(), self, "-test.run=^TestTheProcessEndsWithItsErrorAndACode$")
+	process.Env = append(append(os.Environ(), startController+"="+args), environment...)
+	var out strings.Builder
+	process.Stderr = &out
+	return process.Run(), out.String()
 }

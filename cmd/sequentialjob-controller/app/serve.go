@@ -18,7 +18,6 @@ import (
 	certutil "k8s.io/client-go/util/cert"
 	"k8s.io/component-base/metrics/legacyregistry"
 	_ "k8s.io/component-base/metrics/prometheus/clientgo" // requests, leader election and work queue
-	_ "k8s.io/component-base/metrics/prometheus/version"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 	"github.com/example/sequential-job-operator/pkg/controller"
@@ -77,6 +76,7 @@ type endpoints struct {
 }
 
 func (e *endpoints) handler(o *servingOptions) http.Handler {
+	registerBuildMetric()
 	protected := http.NewServeMux()
 	protected.HandleFunc("/configz", e.serveFlags)
 	if o.metrics {

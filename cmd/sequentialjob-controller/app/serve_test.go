@@ -149,7 +149,7 @@ func TestHealthIsForEverybodyAndTheRestForWhomTheAPIServerAllows(t *testing.T) {
 		"metrics, nobody":              {"/metrics", "", 401, "a bearer token that the API server knows is needed"},
 		"metrics, unknown token":       {"/metrics", "made-up", 401, "a bearer token"},
 		"metrics, not allowed":         {"/metrics", "stranger", 403, `User "stranger" cannot get path "/metrics"`},
-		"metrics, allowed":             {"/metrics", "reader", 200, "kubernetes_build_info"},
+		"metrics, allowed":             {"/metrics", "reader", 200, "sequentialjob_build_info"},
 		"flags, allowed metrics only":  {"/configz", "reader", 403, "cannot get path"},
 		"profiles, not asked for":      {"/debug/pprof/", "reader", 403, "cannot get path"},
 		"a path that is not there":     {"/secrets", "", 401, "a bearer token"},
@@ -176,7 +176,7 @@ func TestWhatIsServedIsUpToTheFlags(t *testing.T) {
 		want    int
 		says    string
 	}{
-		"plain: metrics for everybody": {servingOptions{metrics: true}, "/metrics", 200, "kubernetes_build_info"},
+		"plain: metrics for everybody": {servingOptions{metrics: true}, "/metrics", 200, "sequentialjob_build_info"},
 		"plain: flags":                 {servingOptions{}, "/configz", 200, `"workers": "3"`},
 		"metrics off":                  {servingOptions{}, "/metrics", 404, "not found"},
 		"profiling off":                {servingOptions{}, "/debug/pprof/", 404, "not found"},
