@@ -5,6 +5,8 @@ SHELL := /usr/bin/env bash -o pipefail
 
 # Image of the controller, and the tool that builds and pushes it: docker, podman or buildah.
 IMG ?= sequential-job-operator:latest
+# IMG if somebody has set it. The default is an image of this machine, which no other cluster has.
+GIVEN_IMG = $(if $(filter file,$(origin IMG)),,$(IMG))
 CONTAINER_TOOL ?= docker
 # Versions of Kubernetes for test-versions. The last one is what everything else uses.
 K8S_VERSIONS ?= 1.34.4 1.35.4 1.36.3 1.37.2
@@ -35,6 +37,8 @@ KUBECTL ?= $(shell command -v kubectl 2>/dev/null || echo $(BIN)/cluster/kubectl
 CLUSTER_SH := hack/cluster/cluster.sh
 # The cluster that was made here, with the kubectl that belongs to it.
 CLUSTER_KUBECTL := $(if $(filter current,$(CLUSTER)),$(KUBECTL),$(BIN)/cluster/kubectl)
+# The image that was loaded into it. Into somebody's own cluster nothing is loaded.
+LOADED_IMG = $(if $(filter current,$(CLUSTER)),,IMG=$(IMG))
 ON_CLUSTER = export KUBECONFIG="$$($(CLUSTER_SH) kubeconfig)" KUBECTL="$(CLUSTER_KUBECTL)";
 
 ##@ General
@@ -78,7 +82,7 @@ cluster-image: docker-build
 .PHONY: cluster-deploy
 cluster-deploy: ## Deploy the controller to that Kubernetes and wait until it runs.
 	@$(ON_CLUSTER) export IMAGE_SUM=$$(cat bin/images/controller.tar.sum 2>/dev/null); \
-		$(MAKE) --no-print-directory deploy KUBECTL="$$KUBECTL" && hack/demo/volumes.sh
+		$(MAKE) --no-print-directory deploy KUBECTL="$$KUBECTL" $(LOADED_IMG) && hack/demo/volumes.sh
 
 ##@ Use it
 
@@ -92,8 +96,8 @@ uninstall: ## Remove the CRD and with it every SequentialJob. FORCE=1: also thos
 	@KUBECTL="$(KUBECTL)" FORCE="$(FORCE)" hack/undeploy.sh crd
 
 .PHONY: deploy
-deploy: ## Deploy CRD and controller (IMG=...) to the cluster of the current kubectl context.
-	@KUBECTL="$(KUBECTL)" hack/deploy.sh $(IMG)
+deploy: ## Deploy CRD and controller (IMG=...) to the cluster of the current kubectl context. Without IMG: keep the image.
+	@KUBECTL="$(KUBECTL)" hack/deploy.sh $(GIVEN_IMG)
 
 .PHONY: undeploy
 undeploy: ## Remove everything that deploy made, and every SequentialJob. FORCE=1: also those that have not ended.

@@ -1,25 +1,104 @@
 #!/usr/bin/env bash
-# Applies the manifests to the cluster of the current kubectl context: deploy.sh IMAGE
+# Applies the manifests to the cluster of the current kubectl context, and waits until the controller runs:
+#   deploy.sh IMAGE   with that image
+#   deploy.sh         with the image of the controller that is deployed there already
+# KUBECTL is the kubectl to use, TIMEOUT how long to wait for the controller (default: 120s).
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-image=${1:?"usage: deploy.sh IMAGE"}
 kubectl=${KUBECTL:-kubectl}
 crd=crd/sequentialjobs.batch.example.com
+namespace=sequential-operator-system
+deployment=deployment/sequential-operator-controller-manager
+selector=app.kubernetes.io/name=sequential-job-operator
+
+system() { "$kubectl" --namespace="$namespace" "$@"; }
+
+deployed_image() {
+  system get "$deployment" --ignore-not-found --output=jsonpath='{.spec.template.spec.containers[?(@.name=="manager")].image}'
+}
+
+refuse_without_image() {
+  cat >&2 <<'TEXT'
+Refused: no controller is deployed in this cluster yet, and IMG does not say which image to deploy. Build one, push it to a
+registry that the cluster pulls from, and deploy it:
+
+  make docker-build docker-push deploy IMG=my-registry/sequential-job-operator:v1
+TEXT
+  exit 1
+}
 
 apply() { sed "s|image: sequential-job-operator:latest$|image: $image|" "$root/manifests/install.yaml" | "$kubectl" apply -f -; }
 
+# shellcheck disable=SC2016 # the variables are those of the template
+# What each pod that is not ready waits for, one line a cause.
+pods_wait_for() {
+  system get pods --selector="$selector" --output=go-template='{{range .items}}{{$pod := .metadata.name}}
+{{- range .status.conditions}}{{if and (eq .type "PodScheduled") (eq .status "False")}}{{$pod}}: {{.reason}}: {{.message}}
+{{end}}{{end}}
+{{- range .status.containerStatuses}}{{with .state.waiting}}{{$pod}}: {{.reason}}: {{.message}}
+{{end}}{{if not .ready}}{{with .lastState.terminated}}{{$pod}}: its container ended before with exit code {{.exitCode}} ({{.reason}})
+{{end}}{{if .state.running}}{{$pod}}: it runs, and its probes do not say that it is ready
+{{end}}{{end}}{{end}}{{end}}'
+}
+
+# The API server does not let the ReplicaSet create pods: a quota, a policy, a webhook.
+pods_are_refused() {
+  system get "$deployment" --output=go-template='{{range .status.conditions}}{{if eq .type "ReplicaFailure"}}{{.reason}}: {{.message}}
+{{end}}{{end}}'
+}
+
+# shellcheck disable=SC2016
+# The last words of the first pod that ended: why it did is in there, not in what Kubernetes says.
+last_words() {
+  local pod
+  system get pods --selector="$selector" --output=go-template='{{range .items}}{{$pod := .metadata.name}}
+{{- range .status.containerStatuses}}{{if and (not .ready) .lastState.terminated}}{{$pod}}
+{{end}}{{end}}{{end}}' | head -n 1 | while read -r pod; do
+    echo "The log of $pod ends with:"
+    system logs --previous --tail=5 "$pod" || system logs --tail=5 "$pod"
+  done
+}
+
+bounded() { head -n 10 | cut -c 1-400 | sed 's/^/  /'; }
+
+explain_failure() {
+  local available causes
+  available=$(system get "$deployment" --output=jsonpath='{.status.availableReplicas}')
+  printf '\nThe controller with the image %s does not run. What it waits for:\n\n' "$image"
+  causes=$({ pods_are_refused; pods_wait_for; } | bounded)
+  echo "${causes:-  Nothing that Kubernetes tells.}"
+  last_words | bounded
+  printf '\nReplicas that work now: %s.' "${available:-0}"
+  if [[ -n $before && $before != "$image" ]]; then
+    printf ' Back to the image before:\n\n  make deploy IMG=%s\n' "$before"
+  fi
+  cat <<TEXT
+
+Remove the cause, and deploy again:
+
+  make deploy IMG=$image
+  kubectl -n $namespace describe pods -l $selector
+TEXT
+}
+
+before=$(deployed_image)
+image=${1:-$before}
+[[ -n $image ]] || refuse_without_image
+[[ -n ${1:-} ]] || echo "IMG is not set: the controller keeps its image, $image"
 apply
 # Deleted while SequentialJobs were unfinished, the CRD waits for a controller to let them go. Now there is one.
 if [[ -n $("$kubectl" get "$crd" --ignore-not-found --output=jsonpath='{.metadata.deletionTimestamp}') ]]; then
-  echo "An earlier CRD is still being deleted, with its SequentialJobs; when it is gone, it is installed anew."
+  echo "An earlier CRD is still being deleted, with its SequentialJobs; when it is gone, it is installed again."
   "$kubectl" wait --for=delete "$crd" --timeout=120s
   apply
 fi
 # The same name may stand for a new image: where the caller knows what is in it, the pods are replaced when that changes.
 if [[ -n ${IMAGE_SUM:-} ]]; then
-  "$kubectl" -n sequential-operator-system patch deployment sequential-operator-controller-manager --patch \
+  system patch "$deployment" --patch \
     "{\"spec\":{\"template\":{\"metadata\":{\"annotations\":{\"batch.example.com/image-sum\":\"$IMAGE_SUM\"}}}}}"
 fi
 KUBECTL=$kubectl "$root/hack/wait-for-crd.sh"
-"$kubectl" -n sequential-operator-system rollout status --timeout=120s \
-  deployment/sequential-operator-controller-manager
+if ! system rollout status --timeout="${TIMEOUT:-120s}" "$deployment"; then
+  explain_failure >&2
+  exit 1
+fi

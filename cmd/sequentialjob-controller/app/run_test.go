@@ -166,7 +166,7 @@ func TestTheProcessEndsWithItsErrorAndACode(t *testing.T) {
 		"--kubeconfig=" + c.kubeconfig + quick: "leader election: answered with 403",
 	} {
 		t.Run(args, func(t *testing.T) {
-			err, stderr := runProcess(t, args)
+			stderr, err := runProcess(t, args)
 			var exit *exec.ExitError
 			if !errors.As(err, &exit) || exit.ExitCode() != 1 || !strings.Contains(stderr, want) {
 				t.Errorf("%v, stderr: %s\nwant exit code 1 and %q", err, stderr, want)
@@ -191,7 +191,7 @@ func TestTheLogBeginsWithWhatWasStarted(t *testing.T) {
 		"with a feature gate": {"KUBE_FEATURE_WatchListClient=false", []string{`featureGates=["WatchListClient=false"]`}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, stderr := runProcess(t, "--kubeconfig="+c.kubeconfig+args, tc.environment)
+			stderr, _ := runProcess(t, "--kubeconfig="+c.kubeconfig+args, tc.environment)
 			first, rest, _ := strings.Cut(stderr, "\n")
 			for _, want := range tc.want {
 				if !strings.Contains(first, want) {
@@ -209,7 +209,7 @@ func TestTheLogBeginsWithWhatWasStarted(t *testing.T) {
 const startController = "RUN_CONTROLLER_WITH"
 
 // runProcess runs the command in a process of its own and returns its error and what it writes to stderr.
-func runProcess(t *testing.T, args string, environment ...string) (failure error, stderr string) {
+func runProcess(t *testing.T, args string, environment ...string) (stderr string, failure error) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -219,5 +219,6 @@ func runProcess(t *testing.T, args string, environment ...string) (failure error
 	process.Env = append(append(os.Environ(), startController+"="+args), environment...)
 	var out strings.Builder
 	process.Stderr = &out
-	return process.Run(), out.String()
+	failure = process.Run()
+	return out.String(), failure
 }
