@@ -177,9 +177,9 @@ func TestNamespacedControllersStandSideBySide(t *testing.T) {
 	steps := shellSteps("etl", corev1.PodTemplateSpec{}, "true", "true")
 	neither.Create(steps.DeepCopy())
 	for _, c := range []*cluster{a, b} {
-		manifests := strings.ReplaceAll(c.kubectl("", "kustomize", filepath.Join(framework.Root, "manifests/namespaced")), "team-a", c.Namespace)
-		c.kubectl(manifests, "apply", "--namespace=", "-f", "-")
-		t.Cleanup(func() { c.kubectl(manifests, "delete", "--namespace=", "--ignore-not-found", "-f", "-") })
+		install, remove := c.namespacedCommands()
+		t.Cleanup(remove)
+		install()
 		c.Create(steps.DeepCopy())
 	}
 	for _, c := range []*cluster{a, b} {
