@@ -24,11 +24,12 @@ need_gcc() {
   fi
 }
 
-need_tmux() {
-  if ! command -v tmux >/dev/null && [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
-    echo "Installing tmux, in which the plugin's live view is tested"
+# tmux is what the plugin's live view is tested in; the commands of the docs use the others.
+need_programs() {
+  if ! command -v tmux jq curl >/dev/null && [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
+    echo "Installing tmux, jq and curl, which the tests use"
     apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends tmux >/dev/null
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends tmux jq curl >/dev/null
   fi
 }
 
@@ -108,7 +109,7 @@ faults() {
 }
 
 e2e() {
-  need_tmux
+  need_programs
   export CLUSTER_NAME=e2e NODES=real
   if ! hack/tools/build.sh helm || ! make --no-print-directory cluster-ready; then
     broken=1

@@ -21,7 +21,7 @@ type Block struct {
 }
 
 var (
-	bashBlock = regexp.MustCompile("(?ms)^(<!-- run by: ([^\n]*) -->\n)? *```(?:bash|sh)\n(.*?)^ *```$")
+	bashBlock = regexp.MustCompile("(?ms)^( *<!-- run by: ([^\n]*) -->\n)? *```(?:bash|sh)\n(.*?)^ *```$")
 	docsPages = []string{"README.md", "CONTRIBUTING.md", "docs/*.md", "docs/*/*.md", "manifests/*/README.md", "hack/*/README.md", "artifacts/*/*.md"}
 )
 
@@ -39,6 +39,23 @@ func Pages(t *testing.T) []string {
 		}
 	}
 	return pages
+}
+
+// BlocksRunBy returns the blocks above which a comment says that a test runs them, in their order.
+func BlocksRunBy(t *testing.T, test string) []Block {
+	t.Helper()
+	var blocks []Block
+	for _, page := range Pages(t) {
+		for _, block := range Blocks(t, page) {
+			if block.RunBy == test {
+				blocks = append(blocks, block)
+			}
+		}
+	}
+	if len(blocks) == 0 {
+		t.Fatalf("no block of the docs is run by %s", test)
+	}
+	return blocks
 }
 
 // Blocks returns the blocks of commands of a page.
