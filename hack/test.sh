@@ -26,7 +26,7 @@ need_gcc() {
 
 # tmux is what the plugin's live view is tested in; the commands of the docs use the others.
 need_programs() {
-  if ! command -v tmux jq curl >/dev/null && [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
+  if ! type -P tmux jq curl >/dev/null && [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
     echo "Installing tmux, jq and curl, which the tests use"
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends tmux jq curl >/dev/null

@@ -3,6 +3,7 @@
 package e2e_test
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,7 +51,7 @@ func (c *cluster) shell() func(commands string) (string, error) {
 	framework.Must(c.T, os.CopyFS(filepath.Join(dir, "manifests"), os.DirFS(filepath.Join(framework.Root, "manifests"))))
 	path := strings.Join([]string{bin, c.installed(), filepath.Dir(kubectl), os.Getenv("PATH")}, ":")
 	run := func(commands string) (string, error) {
-		bash := exec.CommandContext(c.T.Context(), "bash", "-euo", "pipefail", "-c", commands)
+		bash := exec.CommandContext(context.WithoutCancel(c.T.Context()), "bash", "-euo", "pipefail", "-c", commands)
 		bash.Dir = dir
 		bash.Env = append(os.Environ(), "HOME="+dir, "KUBECONFIG="+config, "REAL_KUBECTL="+kubectl, "PATH="+path)
 		out, err := bash.CombinedOutput()
@@ -94,6 +95,10 @@ var docsCases = map[string]docsCase{
 	"docs/troubleshooting.md": {before: (*cluster).createFailed, names: strings.NewReplacer("NAME", "etl", "INDEX", "1"), says: []string{
 		"MESSAGE", "no such table", "two\n", "0 allowed, 0 used", "sequential-operator-controller-manager",
 	}},
+	"docs/operations.md": {
+		names: strings.NewReplacer("registry.example.com/", "", "newTag: v1", "newTag: latest"),
+		says:  []string{"customresourcedefinition.apiextensions.k8s.io/sequentialjobs.batch.example.com"},
+	},
 	"docs/usage.md": {
 		before: func(c *cluster) {
 			sj := shellSteps("etl", corev1.PodTemplateSpec{}, "echo one", "echo two")
