@@ -4,17 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"regexp"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/tools/clientcmd"
 )
 
 var (
 	errNone        = errors.New("there is no SequentialJob")
-	errNoCluster   = errors.New("no cluster is configured")
 	errNoNamespace = errors.New("there is no namespace")
 )
 
@@ -117,20 +114,4 @@ func (a access) denied(err error) access {
 // isUnknownResource says whether it is the resource that the API server does not know, and not the object.
 func isUnknownResource(err error) bool {
 	return apierrors.IsNotFound(err) && apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
-}
-
-// explainConfig says what a kubeconfig that cannot be used means.
-func explainConfig(err error) error {
-	if clientcmd.IsEmptyConfig(err) {
-		return noCluster()
-	}
-	return err
-}
-
-// noCluster is for a kubeconfig that is not there, or empty.
-func noCluster() error {
-	if files := os.Getenv(clientcmd.RecommendedConfigPathEnvVar); files != "" {
-		return fmt.Errorf("%w: KUBECONFIG is %q, where there is none; set it to a file that exists, or use --kubeconfig", errNoCluster, files)
-	}
-	return fmt.Errorf("%w: set KUBECONFIG to a file that exists, or use --kubeconfig", errNoCluster)
 }

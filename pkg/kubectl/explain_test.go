@@ -4,7 +4,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"syscall"
 	"testing"
 
@@ -12,7 +11,6 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 )
@@ -77,23 +75,6 @@ func TestWhatErrorsOfTheAPIServerMean(t *testing.T) {
 	}
 	if err := (&Tool{}).explain(nil, asked); err != nil {
 		t.Errorf("no error means %v", err)
-	}
-}
-
-func TestAMissingKubeconfigIsNotTheClusterOnThisMachine(t *testing.T) {
-	missing := filepath.Join(t.TempDir(), "config")
-	t.Setenv("KUBECONFIG", missing)
-	t.Setenv("KUBERNETES_MASTER", "")
-	t.Setenv("KUBERNETES_SERVICE_HOST", "")
-	_, err := (&Tool{flags: genericclioptions.NewConfigFlags(true)}).Clients()
-	want := `no cluster is configured: KUBECONFIG is "` + missing + `", where there is none; set it to a file that exists, or use --kubeconfig`
-	if err == nil || err.Error() != want || ExitCode(err) != ExitError {
-		t.Errorf("exit code %d, got %v, want %s", ExitCode(err), err, want)
-	}
-	flags := genericclioptions.NewConfigFlags(true)
-	*flags.APIServer = "http://localhost:8080"
-	if c, err := (&Tool{flags: flags}).Clients(); err != nil || c.Config.Host != "http://localhost:8080" {
-		t.Errorf("who names that cluster does not get it: %v", err)
 	}
 }
 

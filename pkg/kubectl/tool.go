@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -12,11 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
-	"k8s.io/cli-runtime/pkg/printers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/tools/clientcmd/api"
-	"k8s.io/utils/ptr"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 	"github.com/example/sequential-job-operator/pkg/generated/clientset/versioned"
@@ -44,11 +40,11 @@ type Clients struct {
 func (t *Tool) Clients() (Clients, error) {
 	namespace, _, err := t.flags.ToRawKubeConfigLoader().Namespace()
 	if err != nil {
-		return Clients{}, explainConfig(err)
+		return Clients{}, t.explainConfig(err)
 	}
 	config, err := t.restConfig()
 	if err != nil {
-		return Clients{}, explainConfig(err)
+		return Clients{}, err
 	}
 	kube, err := kubernetes.NewForConfig(config)
 	if err != nil {
@@ -59,29 +55,6 @@ func (t *Tool) Clients() (Clients, error) {
 		return Clients{}, fmt.Errorf("client for SequentialJobs: %w", err)
 	}
 	return Clients{Config: config, Kube: kube, SequentialJobs: client, Namespace: namespace}, nil
-}
-
-// defaultServer is where client-go looks for a cluster if none is named.
-const defaultServer = "http://localhost:8080"
-
-// restConfig is how the cluster is reached. What the API server warns of goes to the standard error.
-func (t *Tool) restConfig() (*rest.Config, error) {
-	// Many sequences may be watched at once; the API server has limits of its own.
-	const queries, burst = 50, 300
-	config, err := t.flags.ToRESTConfig()
-	if err != nil {
-		return nil, err
-	}
-	isNamed := ptr.Deref(t.flags.APIServer, "") != "" || os.Getenv("KUBERNETES_MASTER") != ""
-	loaded, err := t.flags.ToRawKubeConfigLoader().RawConfig()
-	if err == nil && api.IsConfigEmpty(&loaded) && !isNamed && config.Host == defaultServer {
-		return nil, noCluster()
-	}
-	config.QPS, config.Burst = queries, burst
-	config.WarningHandler = rest.NewWarningWriter(t.ErrOut, rest.WarningWriterOptions{
-		Deduplicate: true, Color: printers.AllowsColorOutput(t.ErrOut),
-	})
-	return config, nil
 }
 
 // commands says how commands that are suggested to the user are to be typed.
