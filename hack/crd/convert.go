@@ -32,6 +32,7 @@ func Convert(raw []byte) ([]byte, error) {
 	describeMetadata(e)
 	clearEmbedded(e)
 	forSteps(e)
+	forMissingSteps(e)
 	forTemplates(e)
 	forPodFailurePolicy(e)
 	describeOnce(e)
@@ -57,7 +58,7 @@ func Convert(raw []byte) ([]byte, error) {
 func addRules(e *editor) error {
 	transitions, err := transitionRules(e)
 	e.root.XValidations = slices.Concat(e.root.XValidations, rootRules(), transitions)
-	e.at("spec", func(s *schema) { s.XValidations = append(s.XValidations, cancelIsOneWay()) })
+	e.at("spec", func(s *schema) { s.XValidations = append(s.XValidations, needsSteps(), cancelIsOneWay()) })
 	return err
 }
 

@@ -13,6 +13,7 @@ import (
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	structuralschema "k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	utiljson "k8s.io/apimachinery/pkg/util/json"
 	fieldpath "k8s.io/apimachinery/pkg/util/validation/field"
@@ -70,8 +71,9 @@ func (crd *installed) refusal(t testing.TB, object, old map[string]any) fieldpat
 	return errs
 }
 
-// schemaRefusal is refusal without rules, which take far longer.
+// schemaRefusal is refusal without rules, which take far longer. As an API server does, it first adds the defaults to the object.
 func (crd *installed) schemaRefusal(object map[string]any) fieldpath.ErrorList {
+	defaulting.Default(object, crd.structural)
 	return validation.ValidateCustomResource(nil, object, crd.values)
 }
 
@@ -183,7 +185,7 @@ func sample(s *schema) any {
 		return strings.Trim(string(s.Enum[0].Raw), `"`)
 	case s.XIntOrString:
 		return int64(1)
-	case s.Type == "array" && s.MinItems != nil:
+	case s.Type == "array" && (s.MinItems != nil || s.Default != nil): // a rule refuses the empty default
 		return []any{sample(s.Items.Schema)}
 	case s.Type == "array":
 		return []any{}

@@ -70,6 +70,16 @@ func forSteps(e *editor) {
 	}
 }
 
+// forMissingSteps leaves it to a rule, needsSteps, to refuse a spec without steps. An API server that misses a required field evaluates
+// no rule, and its whole answer would be "Required value", also to a user who put the steps where a Job has them. With an empty list as
+// the default nothing is missing, and yet clients and `kubectl explain` still know the field as required. A default has to fit the schema
+// of its field, so there is no minItems.
+func forMissingSteps(e *editor) {
+	e.at("spec.containers", func(s *schema) {
+		s.MinItems, s.Default = nil, &apiextensionsv1.JSON{Raw: []byte("[]")}
+	})
+}
+
 // forContainers limits what is common to steps and init containers.
 func forContainers(e *editor, container string) {
 	e.at(container, func(s *schema) { s.Required = []string{"name", "image"} })

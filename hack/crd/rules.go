@@ -227,3 +227,14 @@ func cancelIsOneWay() apiextensionsv1.ValidationRule {
 		Message:   "cannot be taken back: delete the SequentialJob and create it again",
 	}
 }
+
+// needsSteps stands in the schema of the spec because the default of the list, which is empty, must not break a rule of the list.
+func needsSteps() apiextensionsv1.ValidationRule {
+	required := apiextensionsv1.FieldValueRequired
+	return apiextensionsv1.ValidationRule{
+		Rule:      `size(self.containers) > 0`,
+		FieldPath: ".containers",
+		Reason:    &required,
+		Message:   "list the steps here, at least one, not in spec.template.spec.containers",
+	}
+}

@@ -50,6 +50,14 @@ func TestWhyASequentialJobIsRefused(t *testing.T) {
 				`unknown field "spec.a", unknown field "spec.b"`),
 			[]string{`unknown field "spec.a"`, `unknown field "spec.b"`},
 		},
+		"steps in fields that nobody knows": {
+			apierrors.NewBadRequest(`SequentialJob in version "v1alpha1" cannot be handled as a SequentialJob: strict decoding error: ` +
+				`unknown field "spec.steps", unknown field "spec.template.containers"`),
+			[]string{
+				`unknown field "spec.steps": list the steps in spec.containers`,
+				`unknown field "spec.template.containers": list the steps in spec.containers`,
+			},
+		},
 		"a policy of somebody": {forbidden("ValidatingAdmissionPolicy 'p' with binding 'p' denied request: not on Fridays"),
 			[]string{`sequentialjobs.batch.example.com "etl" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'p' denied request: not on Fridays`}},
 		"no permission": {forbidden(`User "bob" cannot create resource "sequentialjobs" in API group "batch.example.com" in the namespace "default"`), nil},

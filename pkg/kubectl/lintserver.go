@@ -203,7 +203,7 @@ func problemsOf(err error) []string {
 	}
 	if apierrors.IsBadRequest(err) || apierrors.IsInvalid(err) {
 		if fields := strictProblem.FindAllString(err.Error(), -1); strings.Contains(err.Error(), "strict decoding error") && len(fields) > 0 {
-			return slices.Compact(fields)
+			return withHints(slices.Compact(fields))
 		}
 	}
 	refusal := refusalOf(err)
@@ -218,6 +218,19 @@ func problemsOf(err error) []string {
 	default:
 		return nil
 	}
+}
+
+// misplacedSteps are where else users put the steps: fields that the API server does not know, and so has no rule for.
+var misplacedSteps = []string{`unknown field "spec.steps"`, `unknown field "spec.template.containers"`}
+
+// withHints adds to unknown fields what to write in their place, where that is known.
+func withHints(fields []string) []string {
+	for i, text := range fields {
+		if slices.Contains(misplacedSteps, text) {
+			fields[i] += ": list the steps in spec.containers"
+		}
+	}
+	return fields
 }
 
 func describeCauses(causes []metav1.StatusCause) []string {
