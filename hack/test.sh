@@ -128,9 +128,9 @@ e2e() {
 }
 
 show_controller_log() {
-  echo "The last lines of the controller's log:" >&2
-  KUBECONFIG=$(hack/cluster/cluster.sh kubeconfig) kubectl logs --tail=100 -n sequential-operator-system \
-    deployment/sequential-operator-controller-manager >&2 || true
+  echo "The last lines of the logs of the controller's replicas, of which one works:" >&2
+  KUBECONFIG=$(hack/cluster/cluster.sh kubeconfig) kubectl logs --prefix --tail=100 -n sequential-operator-system \
+    -l app.kubernetes.io/name=sequential-job-operator >&2 || true
 }
 
 # Only after a failure, and before stop_cluster removes them.

@@ -88,7 +88,7 @@ give_up() {
   k describe "$2" >&2 || true
   k get pods >&2 || true
   k get events --sort-by=.metadata.creationTimestamp | tail -n 20 >&2 || true
-  "$kubectl" -n sequential-operator-system logs --tail=20 deployment/sequential-operator-controller-manager >&2 || true
+  "$kubectl" -n sequential-operator-system logs -l app.kubernetes.io/name=sequential-job-operator --prefix --tail=20 >&2 || true
   exit 1
 }
 
