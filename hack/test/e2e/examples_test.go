@@ -11,6 +11,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/workqueue"
+
 	"github.com/example/sequential-job-operator/hack/test/framework"
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 )
@@ -83,6 +87,7 @@ spec:
 
 var sequentialJobName = regexp.MustCompile(`(?m)^kind: SequentialJob\nmetadata:\n\s+name: (\S+)`)
 
+// runExample applies an example, gives the approval that it may wait for, and checks that it ends as it should.
 func (c *cluster) runExample(manifest string) {
 	c.T.Helper()
 	c.kubectl(manifest, "apply", "-f", "-")
@@ -107,21 +112,62 @@ func (c *cluster) mustFail(name string) {
 	}
 }
 
+// results is what came of an example: how it ended, and how each of its Jobs did.
+func (c *cluster) results(manifest string) []string {
+	c.T.Helper()
+	var results []string
+	for _, match := range sequentialJobName.FindAllStringSubmatch(manifest, -1) {
+		sj := c.Get(match[1])
+		results = append(results, fmt.Sprintf("%s is %s", sj.Name, sj.Status.Phase))
+		for _, condition := range sj.Status.Conditions {
+			results = append(results, fmt.Sprintf("%s is %s: %s", condition.Type, condition.Status, condition.Reason))
+		}
+	}
+	jobs, err := c.Kube.BatchV1().Jobs(c.Namespace).List(c.T.Context(), metav1.ListOptions{LabelSelector: v1alpha1.SequentialJobNameLabel})
+	framework.Must(c.T, err)
+	for i := range jobs.Items {
+		job := &jobs.Items[i]
+		results = append(results, fmt.Sprintf("Job %s: %d pods succeeded, %d failed", job.Name, job.Status.Succeeded, job.Status.Failed))
+	}
+	return results
+}
+
+// runExampleTwice deletes only the sequence in between: what is kept, such as a volume, must not change what comes of it.
+func (c *cluster) runExampleTwice(manifest string) {
+	c.T.Helper()
+	c.runExample(manifest)
+	first := c.results(manifest)
+	c.kubectl("", "delete", "sequentialjobs", "--all", "--cascade=foreground", "--timeout="+framework.Patience.String())
+	c.runExample(manifest)
+	if diff := cmp.Diff(first, c.results(manifest)); diff != "" {
+		c.T.Errorf("the second time differs (-first +second):\n%s", diff)
+	}
+	c.kubectl(manifest, "delete", "-f", "-", "--timeout="+framework.Patience.String())
+}
+
+// An example waits most of its time for its pods, so more of them run side by side than there are processors.
+const examplesAtOnce = 6
+
 func TestExamplesRunToTheirEnd(t *testing.T) {
 	files, err := filepath.Glob(framework.Root + "/artifacts/examples/*.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no examples: %v", err)
 	}
-	for _, file := range files {
-		t.Run(filepath.Base(file), func(t *testing.T) {
-			c := newCluster(t)
-			c.providePipelineData()
-			c.provideGPU()
-			manifest, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			c.runExample(string(manifest))
-		})
+	newCluster(t).provideGPU()
+	workqueue.ParallelizeUntil(t.Context(), examplesAtOnce, len(files), func(i int) {
+		t.Run(filepath.Base(files[i]), func(t *testing.T) { runExampleFile(t, files[i]) })
+	})
+}
+
+func runExampleFile(t *testing.T, file string) {
+	t.Helper()
+	c := newCluster(t)
+	manifest, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
 	}
+	if strings.Contains(string(manifest), "pipeline-data") {
+		c.providePipelineData()
+	}
+	c.runExampleTwice(string(manifest))
 }
