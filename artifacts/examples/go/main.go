@@ -1,8 +1,12 @@
-// Command go shows how a Go program uses SequentialJobs: it creates one, watches it to its end and prints its steps.
+// Command go shows how a Go program uses SequentialJobs: it creates one, prints how it gets on until it has ended, and then its
+// steps.
 //
-//	go run ./artifacts/examples/go -namespace default
+//	go run ./artifacts/examples/go                       # in the cluster of "make demo"
+//	go run ./artifacts/examples/go -image busybox:1.37   # in any cluster that can pull this image
 //
-// It finds the cluster as kubectl does, and exits with 1 if the sequence fails.
+// The default image, data-tools/shell:v1, exists only in the cluster of "make demo". The program finds the cluster as kubectl does.
+// It exits with 0 if the sequence completed, 1 if it failed, 2 if a flag is wrong, 124 after a time-out and 130 after Ctrl-C;
+// "go run" itself makes a 1 of each of these but 0.
 package main
 
 import (
@@ -10,70 +14,85 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"os/signal"
-	"text/tabwriter"
+	"syscall"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/watch"
-	"k8s.io/client-go/tools/cache"
 	"k8s.io/client-go/tools/clientcmd"
-	watchtools "k8s.io/client-go/tools/watch"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
 	"github.com/example/sequential-job-operator/pkg/generated/clientset/versioned"
-	typed "github.com/example/sequential-job-operator/pkg/generated/clientset/versioned/typed/batch/v1alpha1"
 )
 
+// The exit codes of kubectl sj, too.
+const (
+	exitFailed      = 1
+	exitTimeout     = 124
+	exitInterrupted = 130
+)
+
+var errTimeout = errors.New("time-out")
+
 func main() {
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, "error:", err)
-		os.Exit(1)
-	}
+	namespace := flag.String("namespace", "", "where to create the SequentialJob (default: the namespace of the kubectl context)")
+	image := flag.String("image", "data-tools/shell:v1",
+		"`image` of the steps, which has the command echo. Only the cluster of \"make demo\" has the default one;\n"+
+			"with any other cluster use one that it can pull, such as busybox:1.37")
+	timeout := flag.Duration("timeout", 5*time.Minute, "how long to wait for the end of the sequence")
+	flag.Parse()
+	os.Exit(run(*namespace, *image, *timeout))
 }
 
-func run() error {
-	namespace := flag.String("namespace", "", "where to create the SequentialJob (default: that of the kubectl context)")
-	timeout := flag.Duration("timeout", 5*time.Minute, "how long to wait for its end")
-	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+func run(namespace, image string, timeout time.Duration) (exitCode int) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	ctx, cancel := context.WithTimeout(ctx, *timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errTimeout)
 	defer cancel()
 
 	client, contextNamespace, err := connect()
 	if err != nil {
-		return err
+		return fail(err)
 	}
-	if *namespace == "" {
-		*namespace = contextNamespace
+	if namespace == "" {
+		namespace = contextNamespace
 	}
-	sequentialJobs := client.BatchV1alpha1().SequentialJobs(*namespace)
-	created, err := sequentialJobs.Create(ctx, hello(), metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
+	sequentialJobs := client.BatchV1alpha1().SequentialJobs(namespace)
+	created, err := sequentialJobs.Create(ctx, hello(image), metav1.CreateOptions{FieldValidation: metav1.FieldValidationStrict})
 	if err != nil {
-		return fmt.Errorf("create: %w", err)
+		return fail(fmt.Errorf("create: %w", err))
 	}
-	ended, err := waitForEnd(ctx, sequentialJobs, created)
-	if err != nil {
-		return fmt.Errorf("wait for SequentialJob %s: %w", created.Name, err)
+	printCreated(os.Stdout, created)
+	defer printCleanUp(os.Stdout, created)
+
+	progress := &progress{out: os.Stdout, since: time.Now()}
+	ended, err := waitForEnd(ctx, sequentialJobs, created, progress.print)
+	switch {
+	case err == nil:
+		return printEnd(os.Stdout, ended)
+	case errors.Is(context.Cause(ctx), errTimeout):
+		fmt.Fprintf(os.Stderr, "Time-out: the sequence has not ended within %s, and continues. Its last message:\n  %s\n", timeout, progress)
+		return exitTimeout
+	case ctx.Err() != nil:
+		fmt.Fprintf(os.Stderr, "Interrupted: the sequence continues. Its last message:\n  %s\n", progress)
+		return exitInterrupted
 	}
-	if err := printSteps(os.Stdout, ended); err != nil {
-		return err
-	}
-	if ended.Status.Phase != v1alpha1.SequentialJobCompleted {
-		return fmt.Errorf("SequentialJob %s: %s", ended.Name, ended.Status.Phase)
-	}
-	return nil
+	return fail(fmt.Errorf("wait for the end: %w", err))
+}
+
+func fail(err error) (exitCode int) {
+	fmt.Fprintln(os.Stderr, "error:", err)
+	return exitFailed
 }
 
 func connect() (client versioned.Interface, namespace string, err error) {
 	kubeconfig := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(clientcmd.NewDefaultClientConfigLoadingRules(), nil)
 	config, err := kubeconfig.ClientConfig()
+	if clientcmd.IsEmptyConfig(err) {
+		return nil, "", errors.New("no cluster is configured: KUBECONFIG has to name the configuration of one, as for kubectl")
+	}
 	if err != nil {
 		return nil, "", fmt.Errorf("find the API server: %w", err)
 	}
@@ -86,57 +105,16 @@ func connect() (client versioned.Interface, namespace string, err error) {
 }
 
 // hello returns a sequence of three steps. Its template has no containers: these are the steps.
-func hello() *v1alpha1.SequentialJob {
+func hello(image string) *v1alpha1.SequentialJob {
 	sj := &v1alpha1.SequentialJob{ObjectMeta: metav1.ObjectMeta{GenerateName: "hello-"}}
 	for _, step := range []string{"prepare", "work", "report"} {
 		sj.Spec.Containers = append(sj.Spec.Containers, corev1.Container{
 			Name:    step,
-			Image:   "busybox:1.37",
+			Image:   image,
 			Command: []string{"echo", "Hello from step " + step},
 		})
 	}
+	sj.Spec.BackoffLimit = new(int32(0)) // an echo that fails once, fails again
 	sj.Spec.Template.Labels = map[string]string{"app": "hello"}
 	return sj
-}
-
-// waitForEnd watches a SequentialJob until it has completed or failed. It survives lost connections.
-func waitForEnd(
-	ctx context.Context, client typed.SequentialJobInterface, created *v1alpha1.SequentialJob,
-) (*v1alpha1.SequentialJob, error) {
-	only := fields.OneTermEqualSelector("metadata.name", created.Name).String()
-	source := &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
-			options.FieldSelector = only
-			return client.List(ctx, options)
-		},
-		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
-			options.FieldSelector = only
-			return client.Watch(ctx, options)
-		},
-	}
-	last, err := watchtools.UntilWithSync(ctx, source, &v1alpha1.SequentialJob{}, nil, func(event watch.Event) (bool, error) {
-		sj, ok := event.Object.(*v1alpha1.SequentialJob)
-		if !ok || event.Type == watch.Deleted {
-			return false, errors.New("it was deleted")
-		}
-		return sj.Status.CompletionTime != nil, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return last.Object.(*v1alpha1.SequentialJob), nil
-}
-
-func printSteps(out io.Writer, sj *v1alpha1.SequentialJob) error {
-	fmt.Fprintf(out, "SequentialJob %s/%s: %s\n", sj.Namespace, sj.Name, sj.Status.Phase)
-	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "STEP\tJOB\tSTATE\tDURATION\tMESSAGE")
-	for _, step := range sj.Status.Steps {
-		duration := "-"
-		if step.StartTime != nil && step.CompletionTime != nil {
-			duration = step.CompletionTime.Sub(step.StartTime.Time).String()
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", step.Name, step.JobName, step.State, duration, step.Message)
-	}
-	return table.Flush()
 }

@@ -145,8 +145,13 @@ func TestTheGoExampleRuns(t *testing.T) {
 	if err != nil {
 		t.Fatalf("example: %v\n%s", err, out)
 	}
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	if len(lines) != 5 || !strings.HasPrefix(lines[0], "SequentialJob "+c.Namespace+"/hello-") || !strings.HasSuffix(lines[0], " Completed") {
+	progress, end, ended := strings.Cut(string(out), "\nSequentialJob "+c.Namespace+"/hello-")
+	if !ended || !strings.HasPrefix(progress, "Created SequentialJob "+c.Namespace+"/hello-") ||
+		!strings.HasSuffix(progress, "Completed: All 3 steps completed successfully") {
+		t.Fatalf("it printed:\n%s", out)
+	}
+	lines := strings.Split(strings.TrimSpace(end), "\n")
+	if len(lines) != 6 || !strings.HasSuffix(lines[0], " Completed") || !strings.HasPrefix(lines[5], "To clean up: kubectl delete sequentialjob hello-") {
 		t.Fatalf("it printed:\n%s", out)
 	}
 	if diff := cmp.Diff([]string{"STEP", "JOB", "STATE", "DURATION", "MESSAGE"}, strings.Fields(lines[1])); diff != "" {
