@@ -5,8 +5,9 @@
 //	go run ./artifacts/examples/go -image busybox:1.37   # in any cluster that can pull this image
 //
 // The default image, data-tools/shell:v1, exists only in the cluster of "make demo". The program finds the cluster as kubectl does.
-// It exits with 0 if the sequence completed, 1 if it failed, 2 if a flag is wrong, 124 after a time-out and 130 after Ctrl-C;
-// "go run" itself makes a 1 of each of these but 0.
+//
+// It exits with 0 if the sequence completed, 1 if it failed or there was another error, 2 if a flag is wrong, 124 after a
+// time-out and 130 after Ctrl-C. "go run" itself exits with 1 instead of any of these but 0.
 package main
 
 import (
