@@ -132,9 +132,45 @@ func TestKubeconfigFlagsReachTheClient(t *testing.T) {
 	}
 }
 
-func TestVersionSaysWhatThisIs(t *testing.T) {
-	out, err := execute(t, "--version")
-	if want := "sequentialjob-controller " + buildinfo.Get().String() + "\n"; err != nil || out != want {
-		t.Errorf("%v: %q, want %q", err, out, want)
+func TestAKubeconfigThatIsMissingOrEmptyIsNamedWithWhatToDo(t *testing.T) {
+	withoutCluster(t)
+	missing, empty := filepath.Join(t.TempDir(), "missing"), filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(empty, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct{ environment, flag, want string }{
+		"nothing is set":          {"", "", "set KUBECONFIG to a file that exists, or use --kubeconfig"},
+		"KUBECONFIG is missing":   {missing, "", `KUBECONFIG is "` + missing + `", which does not exist: correct it, or use --kubeconfig`},
+		"KUBECONFIG is empty":     {empty, "", `KUBECONFIG is "` + empty + `", where no cluster is named: correct it, or use --kubeconfig`},
+		"--kubeconfig is missing": {empty, missing, `--kubeconfig is "` + missing + `", which does not exist: correct the path`},
+		"--kubeconfig is empty":   {missing, empty, `--kubeconfig is "` + empty + `", where no cluster is named: correct the path`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("KUBECONFIG", tc.environment)
+			o := newOptions()
+			o.kubeconfig = tc.flag
+			want := "find the API server: no cluster is configured: " + tc.want
+			if _, _, err := o.restConfig(); err == nil || err.Error() != want {
+				t.Errorf("got  %v\nwant %s", err, want)
+			}
+		})
+	}
+}
+
+// --version ends the process, so it runs in one of its own.
+func TestVersionPrintsTheVersion(t *testing.T) {
+	if os.Getenv("PRINT_VERSION") != "" {
+		_, err := execute(t, "--version")
+		t.Fatalf("--version did not end the process: %v", err)
+	}
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	process := exec.Command(self, "-test.run=^TestVersionPrintsTheVersion$")
+	process.Env = append(os.Environ(), "PRINT_VERSION=yes")
+	output, err := process.CombinedOutput()
+	if out := string(output); err != nil || !strings.Contains(out, version.Get().GitVersion) {
+		t.Errorf("%v: %q, want version %s", err, out, version.Get().GitVersion)
 	}
 }

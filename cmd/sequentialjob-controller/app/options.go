@@ -21,6 +21,7 @@ import (
 	logsapi "k8s.io/component-base/logs/api/v1"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
+	"github.com/example/sequential-job-operator/pkg/kubeconfig"
 )
 
 // options are what the flags of the command set.
@@ -149,7 +150,7 @@ func (o *options) restConfig() (*rest.Config, string, error) {
 	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, nil)
 	config, err := loader.ClientConfig()
 	if err != nil {
-		return nil, "", fmt.Errorf("find the API server: %w", err)
+		return nil, "", fmt.Errorf("find the API server: %w", kubeconfig.Explain(err, o.kubeconfig))
 	}
 	namespace, _, err := loader.Namespace()
 	if err != nil {
