@@ -31,7 +31,8 @@ export CONTAINER_TOOL
 BIN := $(CURDIR)/bin
 VERSION_PACKAGE := k8s.io/component-base/version
 # The same sources give the same bits: no paths, and no time of the build.
-GO_BUILD = CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X $(VERSION_PACKAGE).gitVersion=$(VERSION) -X $(VERSION_PACKAGE).gitCommit=$(COMMIT)"
+GO_BUILD = CGO_ENABLED=0 hack/go.sh build -trimpath -ldflags "-s -w -X $(VERSION_PACKAGE).gitVersion=$(VERSION)"
+PLUGIN_BUILD = CGO_ENABLED=0 hack/go.sh build -trimpath -ldflags "-s -w -X $(VERSION_PACKAGE).gitVersion=$(VERSION) -X $(VERSION_PACKAGE).gitCommit=$(COMMIT)"
 ARCH ?= $(shell go env GOARCH)
 KUBECTL ?= $(shell command -v kubectl 2>/dev/null || echo $(BIN)/cluster/kubectl)
 CLUSTER_SH := hack/cluster/cluster.sh
@@ -136,7 +137,7 @@ build-linux:
 
 .PHONY: sbom
 sbom: build-linux ## Write what the binary of the image is made of to bin/sbom.spdx.json (SPDX).
-	@go -C hack/sbom run . -binary $(BIN)/linux-$(ARCH)/sequentialjob-controller >$(BIN)/sbom.spdx.json
+	@hack/go.sh -C hack/sbom run . -binary $(BIN)/linux-$(ARCH)/sequentialjob-controller >$(BIN)/sbom.spdx.json
 	@echo "Wrote bin/sbom.spdx.json: $$(grep -c '"SPDXID": "SPDXRef-module-' $(BIN)/sbom.spdx.json) modules"
 
 .PHONY: verify-reproducible
@@ -165,7 +166,7 @@ generate: ## Generate deepcopy, clients, the CRD, install.yaml, the chart and do
 	@hack/generate.sh
 
 .PHONY: verify
-verify: ## Check generated files, format, vet, lint, module files and scripts.
+verify: ## Check generated files, format, vet, lint, module files and scripts (6 minutes the first time).
 	@hack/verify.sh
 
 .PHONY: test
@@ -212,7 +213,7 @@ bench-smoke: ## Run the smallest shape once, and check how much is asked of the 
 .PHONY: bench-capacity
 bench-capacity: ## Compute what is used up first with more sequences a day, from what was measured, into docs/performance/capacity.md.
 	@mkdir -p $(BIN) docs/performance
-	@go -C hack/bench run ./capacity $(addprefix -results ,$(wildcard $(CURDIR)/docs/performance/results.json)) >$(BIN)/capacity.md
+	@hack/go.sh -C hack/bench run ./capacity $(addprefix -results ,$(wildcard $(CURDIR)/docs/performance/results.json)) >$(BIN)/capacity.md
 	@mv $(BIN)/capacity.md docs/performance/capacity.md
 
 .PHONY: bench-crd

@@ -9,6 +9,8 @@ module=github.com/example/sequential-job-operator
 core=k8s.io/client-go/applyconfigurations/core/v1
 batch=k8s.io/client-go/applyconfigurations/batch/v1
 
+# shellcheck source=go.sh
+source "$hack/go.sh"
 "$hack/tools/build.sh" controller-gen
 codegen=$(cd "$hack/tools" && go mod download k8s.io/code-generator && go list -m -f '{{.Dir}}' k8s.io/code-generator)
 # kube_codegen.sh installs its generators; not into the user's own GOBIN.

@@ -5,6 +5,8 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root"
+# shellcheck source=go.sh
+source "$root/hack/go.sh"
 export PATH=$root/bin/cluster:$root/bin/tools:$PATH
 reports=$root/bin/test-reports
 mkdir -p "$reports"
@@ -16,21 +18,20 @@ export FAULTS_REPORT=$reports/faults.jsonl
 # The modules that have tests, in addition to the root one.
 modules=(hack/bench hack/crd hack/compat hack/demo/data-tools hack/sbom)
 
-need_gcc() {
-  if ! command -v gcc >/dev/null && [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
-    echo "Installing gcc, which the race detector needs"
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc libc6-dev >/dev/null
+# need PROGRAM WHY PACKAGE...: installs the Debian packages of a program that is missing; who cannot do that is told.
+need() {
+  local program=$1 why=$2
+  shift 2
+  if command -v "$program" >/dev/null; then
+    return
   fi
-}
-
-# tmux is what the plugin's live view is tested in; the commands of the docs use the others.
-need_programs() {
-  if ! type -P tmux jq curl >/dev/null && [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
-    echo "Installing tmux, jq and curl, which the tests use"
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends tmux jq curl >/dev/null
+  if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
+    echo "$program is missing, $why; on Debian: apt-get install $*" >&2
+    return
   fi
+  echo "Installing $program, $why"
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
 # Set when something of the current suite failed: what could not be built or started has no failed test to count.
@@ -41,7 +42,7 @@ go_test() {
   local suite=$1 directory=$2 name
   shift 2
   name=$suite-$(tr / - <<<"$directory")
-  (cd "$directory" && gotestsum --format "${TEST_FORMAT:-pkgname}" --jsonfile "$reports/$name.json" -- \
+  (cd "$directory" && without_downloads gotestsum --format "${TEST_FORMAT:-pkgname}" --jsonfile "$reports/$name.json" -- \
     -race -count=1 "$@") || broken=1
 }
 
@@ -109,7 +110,7 @@ faults() {
 }
 
 e2e() {
-  need_programs
+  need tmux "in which the plugin's live view is tested" tmux
   export CLUSTER_NAME=e2e NODES=real
   if ! hack/tools/build.sh helm || ! make --no-print-directory cluster-ready; then
     broken=1
@@ -192,7 +193,7 @@ unset CLUSTER CLUSTER_NAME # a suite makes its own, and stops no other
 # Whatever ends this script ends its cluster too.
 trap stop_cluster EXIT
 trap 'exit 130' INT TERM
-need_gcc
+need gcc "which the race detector needs" gcc libc6-dev
 hack/tools/build.sh gotestsum
 rm -f "$reports"/*.json "$FAULTS_REPORT"
 for suite in "${suites[@]}"; do

@@ -4,6 +4,8 @@ set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cd "$root" || exit 1
 export GOWORK=off
+# shellcheck source=go.sh
+source "$root/hack/go.sh"
 failures=()
 
 # Modules of Go code; those that only pin tools have nothing to vet.
@@ -76,12 +78,25 @@ module_files() {
   return $status
 }
 
+can_install() { [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; }
+
+announce() {
+  echo "The first time this takes about 6 minutes on 2 cores: it builds the linter, and compiles everything again to compare the bits."
+  if command -v shellcheck >/dev/null; then
+    return
+  elif can_install; then
+    echo "It installs the Debian package shellcheck, which is missing."
+  else
+    echo "shellcheck is missing: install it (apt-get install shellcheck), or only the syntax of scripts is checked."
+  fi
+}
+
 scripts() {
-  if ! command -v shellcheck >/dev/null && [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; then
+  if ! command -v shellcheck >/dev/null && can_install; then
     apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends shellcheck >/dev/null
   fi
   if ! command -v shellcheck >/dev/null; then
-    echo "   shellcheck is not installed and this user cannot install it: only the syntax is checked"
+    echo "   shellcheck is missing, so only the syntax is checked; to install it: apt-get install shellcheck"
     tracked '*.sh' .ci/run | xargs -n1 bash -n
     return
   fi
@@ -99,6 +114,7 @@ no_machine_paths() {
 }
 
 mkdir -p bin
+announce
 check "generated files are up to date" generated_files
 check "formatting" formatting
 check "vet" vet

@@ -5,6 +5,8 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 bench=$root/hack/bench
+# shellcheck source=../go.sh
+source "$root/hack/go.sh"
 out=${OUT:-$root/bin/bench}
 cluster=$root/hack/cluster/cluster.sh
 export CLUSTER="" CLUSTER_NAME=${CLUSTER_NAME:-bench} NODES=simulated SIMULATED_NODES=25

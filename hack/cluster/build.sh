@@ -8,6 +8,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/../.." && pwd)
 out=$root/bin/cluster
 mkdir -p "$out"
+# shellcheck source=../go.sh
+source "$here/../go.sh"
 export CGO_ENABLED=0 GOFLAGS=-trimpath GOWORK=off
 
 module_version() { (cd "$here/$1" && go list -m -f '{{.Version}}' "$2"); }

@@ -54,6 +54,8 @@ run=$runs/$CLUSTER_NAME
 kubeconfig=$run/kubeconfig
 audit_log=$run/audit.log
 
+# shellcheck source=../go.sh
+source "$root/hack/go.sh"
 # shellcheck source=lib.sh
 source "$here/lib.sh"
 # shellcheck source=control-plane.sh

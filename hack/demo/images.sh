@@ -15,6 +15,8 @@ set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 tools=$root/hack/demo/data-tools
 out=$root/bin/images
+# shellcheck source=../go.sh
+source "$root/hack/go.sh"
 ARCH=$(go env GOHOSTARCH)
 export ARCH
 

@@ -6,6 +6,8 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 [[ $# -gt 0 && -n ${VERSION:-} ]] || { sed -n '2,5s/^# //p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+# shellcheck source=../go.sh
+source "$root/hack/go.sh"
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
 shift

@@ -6,6 +6,8 @@ set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 out=$(cd "$here/../.." && pwd)/bin/tools
 mkdir -p "$out"
+# shellcheck source=../go.sh
+source "$here/../go.sh"
 
 # build NAME MODULE_DIR PACKAGE [LDFLAGS]
 build() {
