@@ -6,6 +6,8 @@
 # else may use it. Takes some 5 minutes once bin/cluster is built; the fewer others use the machine, the truer the figures.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+# shellcheck source=../go.sh
+source "$root/hack/go.sh"
 bin=$root/bin/cluster
 work=$(mktemp -d)
 pids=()
