@@ -12,6 +12,8 @@
 #   ALLOW_DIRTY=1        make it from a working tree with changes, to try it
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=go.sh
+source "$root/hack/go.sh"
 
 die() {
   echo "release.sh: $*" >&2

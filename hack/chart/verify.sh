@@ -2,7 +2,10 @@
 # Checks the Helm chart with the real helm: that it renders the same objects as the manifests, with all values at their defaults and
 # for some namespaces; that its templates are valid with everything switched on; and that a bad value gets an error that names it.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+cd "$root"
+# shellcheck source=../go.sh
+source "$root/hack/go.sh"
 hack/tools/build.sh helm
 hack/cluster/build.sh kubectl
 work=$(mktemp -d)

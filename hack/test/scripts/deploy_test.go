@@ -19,7 +19,7 @@ esac
 
 func (s *sandbox) deploy(environment []string, makeArguments ...string) (string, error) {
 	s.t.Helper()
-	s.provide("Makefile", "hack/deploy.sh", "hack/wait-for-crd.sh", "manifests/install.yaml")
+	s.provide("Makefile", "hack/go.sh", "hack/deploy.sh", "hack/wait-for-crd.sh", "manifests/install.yaml")
 	s.program("kubectl", fakeKubectl)
 	return s.run(environment, "make", append([]string{"--no-print-directory", "deploy", "KUBECTL=" + s.path("bin/kubectl")}, makeArguments...)...)
 }

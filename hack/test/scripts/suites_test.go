@@ -10,7 +10,7 @@ import (
 func withSuites(t *testing.T) *sandbox {
 	t.Helper()
 	s := newSandbox(t)
-	s.provide("hack/test.sh")
+	s.provide("hack/go.sh", "hack/test.sh")
 	s.write("hack/tools/build.sh", "#!/bin/sh\n")
 	s.write("hack/cluster/cluster.sh", "#!/bin/sh\ncase $1 in up | down) echo $1 $CLUSTER_NAME $CLUSTER >>clusters ;; *) echo run/$1 ;; esac\n")
 	s.program("tools/gotestsum", "#!/bin/sh\nwhile [ $# -gt 0 ]; do [ $1 != --jsonfile ] || echo '{\"Action\":\"pass\",\"Test\":\"T\"}' >$2; shift; done\n")
