@@ -8,8 +8,9 @@
 #
 # CONTAINER_TOOL may name docker, podman or buildah. If it is unset, or does not work here (docker without its daemon),
 # buildah is used, which needs no daemon; as root on a Debian system it is installed if it is missing.
-# ARCH is the architecture of the image (default: this machine's). Nothing is built again that did not change. Only buildah makes
-# an OCI layout, always anew: the same sources give the same bits, with the same buildah. SOURCE_DATE_EPOCH is the time of all in it.
+# ARCH is the architecture of the image (default: this machine's). Nothing is built again that did not change, but for the OCI
+# layout. Only buildah makes that one: the same sources give the same bits, with the same buildah. SOURCE_DATE_EPOCH is the time of
+# all in it.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 store=$root/bin/images/buildah

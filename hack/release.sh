@@ -25,8 +25,8 @@ check() {
   [[ $VERSION =~ ^v$number\.$number\.$number(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$ ]] ||
     die "VERSION is \"$VERSION\"; it has to look like v1.2.3 or v1.2.3-rc.1"
   if [[ -z ${ALLOW_DIRTY:-} ]]; then
-    changes=$(git -C "$root" status --porcelain) || die "this is no working tree of git; ALLOW_DIRTY=1 makes a release all the same"
-    [[ -z $changes ]] || die "the working tree has changes, which no commit has; ALLOW_DIRTY=1 makes a release all the same:"$'\n'"$changes"
+    changes=$(git -C "$root" status --porcelain) || die "this is no working tree of git; ALLOW_DIRTY=1 makes a release nevertheless"
+    [[ -z $changes ]] || die "the working tree has changes, which no commit has; ALLOW_DIRTY=1 makes a release nevertheless:"$'\n'"$changes"
   fi
 }
 

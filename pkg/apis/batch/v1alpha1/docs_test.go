@@ -24,6 +24,33 @@ func TestLinksOfTheDocsLeadSomewhere(t *testing.T) {
 	}
 }
 
+// A newcomer reads the README to its end only if that is near.
+func TestTheReadmeIsShort(t *testing.T) {
+	const most = 120
+	content, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines := strings.Count(string(content), "\n"); lines > most {
+		t.Errorf("README.md has %d lines, at most %d are wanted: move something to docs/", lines, most)
+	}
+}
+
+// unusual are words that Kubernetes' documentation does not use; people would search for others.
+var unusual = regexp.MustCompile(`(?i)\b(mend(s|ed|ing)?|anew|besides|all the same|in mid-\w+)\b`)
+
+func TestTheDocsUseTheWordsThatPeopleSearchFor(t *testing.T) {
+	for _, page := range pages(t) {
+		content, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, found := range unusual.FindAllString(string(content), -1) {
+			t.Errorf("%s: %q: say fix, again, in addition, nevertheless, while it runs", page, found)
+		}
+	}
+}
+
 // pages are all files that people read as they are in the repository.
 func pages(t *testing.T) []string {
 	t.Helper()
