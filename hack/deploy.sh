@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Applies the manifests to the cluster of the current kubectl context, and waits until the controller runs:
 #   deploy.sh IMAGE   with that image
-#   deploy.sh         with the image of the controller that is deployed there already
+#   deploy.sh         with the image of the controller that is deployed there already, or with the one of "make docker-build"
 # KUBECTL is the kubectl to use, TIMEOUT how long to wait for the controller (default: 120s).
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -17,14 +17,16 @@ deployed_image() {
   system get "$deployment" --ignore-not-found --output=jsonpath='{.spec.template.spec.containers[?(@.name=="manager")].image}'
 }
 
-refuse_without_image() {
+# On a cluster with a single node, or one that images are loaded into, what "make docker-build" made may be there already.
+default_image() {
   cat >&2 <<'TEXT'
-Refused: no controller is deployed in this cluster yet, and IMG does not say which image to deploy. Build one, push it to a
-registry that the cluster pulls from, and deploy it:
+IMG is not set, and no controller is deployed in this cluster yet: it gets the image sequential-job-operator:latest, which
+"make docker-build" makes. The nodes need to have it. If they pull images from a registry, use that:
 
   make docker-build docker-push deploy IMG=my-registry/sequential-job-operator:v1
+
 TEXT
-  exit 1
+  echo sequential-job-operator:latest
 }
 
 apply() { sed "s|image: sequential-job-operator:latest$|image: $image|" "$root/manifests/install.yaml" | "$kubectl" apply -f -; }
@@ -82,9 +84,14 @@ TEXT
 }
 
 before=$(deployed_image)
-image=${1:-$before}
-[[ -n $image ]] || refuse_without_image
-[[ -n ${1:-} ]] || echo "IMG is not set: the controller keeps its image, $image"
+if [[ -n ${1:-} ]]; then
+  image=$1
+elif [[ -n $before ]]; then
+  image=$before
+  echo "IMG is not set: the controller keeps its image, $image"
+else
+  image=$(default_image)
+fi
 apply
 # Deleted while SequentialJobs were unfinished, the CRD waits for a controller to let them go. Now there is one.
 if [[ -n $("$kubectl" get "$crd" --ignore-not-found --output=jsonpath='{.metadata.deletionTimestamp}') ]]; then
