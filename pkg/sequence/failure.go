@@ -116,6 +116,7 @@ func (d *decider) completeFailure() {
 		c := &d.status.Conditions[i]
 		c.Message = strings.Replace(c.Message, before, step.Message, 1) // that of a later one may be the same
 	}
+	d.summariseProgress()
 	if result := d.status.Result; result != nil {
 		result.Message = strings.Replace(result.Message, before, step.Message, 1)
 	}

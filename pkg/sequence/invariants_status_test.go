@@ -1,9 +1,12 @@
 package sequence_test
 
 import (
+	"strings"
+
 	"fmt"
 	"slices"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/example/sequential-job-operator/pkg/apis/batch/v1alpha1"
@@ -94,7 +97,11 @@ func (w *world) checkConditions(status *v1alpha1.SequentialJobStatus) {
 	if len(status.Conditions) != len(want) {
 		w.problem("%d conditions in phase %q: %v", len(status.Conditions), status.Phase, conditions(status))
 	}
+	told := meta.FindStatusCondition(status.Conditions, "Progressing")
 	for _, c := range status.Conditions {
+		if isSummary := c.Type == "Stalled" || c.Type == "Reconciling"; isSummary && !strings.HasPrefix(told.Message, strings.TrimSuffix(c.Message, "...")) {
+			w.problem("condition %s says %q, and Progressing %q", c.Type, c.Message, told.Message)
+		}
 		if c.Status != want[c.Type] {
 			w.problem("condition %s is %s in phase %q", c.Type, c.Status, status.Phase)
 		}

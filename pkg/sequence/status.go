@@ -39,6 +39,16 @@ func (d *decider) storedProgress() *metav1.Condition {
 // maxSummary is the longest message, in bytes, of a condition beside the one that tells it in full.
 const maxSummary = 120
 
+// summariseProgress says in the conditions that tell less what Progressing says now.
+func (d *decider) summariseProgress() {
+	progress := d.progress()
+	for _, conditionType := range []string{v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled} {
+		if c := meta.FindStatusCondition(d.status.Conditions, conditionType); c != nil && progress != nil {
+			c.Message = cut(progress.Message, maxSummary)
+		}
+	}
+}
+
 // setNotYet says that a condition which tells how the sequence ended is not True yet. Where it stands is for Progressing to say alone:
 // who reads the reason why it waits under Failed takes it for a failure.
 func (d *decider) setNotYet(conditionType string) {

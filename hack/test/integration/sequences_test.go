@@ -62,6 +62,14 @@ const wantPipelineStatus = `{
       "reason": "Completed",
       "status": "False",
       "type": "Failed"
+    },
+    {
+      "lastTransitionTime": "TIME",
+      "message": "All 3 steps completed successfully",
+      "observedGeneration": 1,
+      "reason": "Completed",
+      "status": "True",
+      "type": "Complete"
     }
   ],
   "observedGeneration": 1,
