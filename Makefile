@@ -98,7 +98,7 @@ uninstall: ## Remove the CRD and with it every SequentialJob. FORCE=1: also thos
 
 .PHONY: deploy
 deploy: ## Deploy CRD and controller (IMG=...) to the cluster of the current kubectl context. Without IMG: keep the image.
-	@KUBECTL="$(KUBECTL)" hack/deploy.sh $(GIVEN_IMG)
+	@KUBECTL="$(KUBECTL)" hack/deploy.sh "$(GIVEN_IMG)"
 
 .PHONY: undeploy
 undeploy: ## Remove everything that deploy made, and every SequentialJob. FORCE=1: also those that have not ended.

@@ -70,9 +70,9 @@ explain_failure() {
   causes=$({ pods_are_refused; pods_wait_for; } | bounded)
   echo "${causes:-  Nothing that Kubernetes tells.}"
   last_words | bounded
-  printf '\nReplicas that work now: %s.' "${available:-0}"
+  printf '\nReplicas that work now: %s.\n' "${available:-0}"
   if [[ -n $before && $before != "$image" ]]; then
-    printf ' Back to the image before:\n\n  make deploy IMG=%s\n' "$before"
+    printf 'Back to the image before:\n\n  make deploy IMG=%s\n' "$before"
   fi
   cat <<TEXT
 

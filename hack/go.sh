@@ -7,10 +7,20 @@
 
 # without_downloads COMMAND ...: runs any command that calls go. If it succeeds, its errors have been written when it returns.
 without_downloads() {
-  { "$@" 2>&1 >&3 3>&- |
-    awk -v announcement="${go_announcement:-}" '
-      !/^go: downloading / { print; fflush(); next }
-      announcement { print announcement; fflush(); announcement = "" }' >&2 3>&-; } 3>&1
+  { "$@" 2>&1 >&3 3>&- | hide_downloads >&2 3>&-; } 3>&1
+}
+
+# Not by awk: Debian's reads ahead, and would show nothing until the end.
+hide_downloads() {
+  local line announcement=${go_announcement:-}
+  while IFS= read -r line || [[ -n $line ]]; do
+    if [[ $line != "go: downloading "* ]]; then
+      printf '%s\n' "$line"
+    elif [[ -n $announcement ]]; then
+      printf '%s\n' "$announcement"
+      announcement=
+    fi
+  done
 }
 
 go() { without_downloads command go "$@"; }

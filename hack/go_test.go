@@ -1,7 +1,9 @@
 package hack_test
 
 import (
+	"bufio"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,6 +43,40 @@ func TestGoPassesOnEverythingButDownloads(t *testing.T) {
 				t.Errorf("output %q, errors %q", out.String(), errOut.String())
 			}
 		})
+	}
+}
+
+// What is announced, and each error, is seen while the command still runs: this one ends only once both have been read.
+func TestGoPassesOnErrorsAtOnce(t *testing.T) {
+	folder := t.TempDir()
+	const waitingGo = "#!/bin/sh\necho 'go: downloading example.com/a v1.0.0' >&2\necho 'an error' >&2\nread -r word\n"
+	if err := os.WriteFile(filepath.Join(folder, "go"), []byte(waitingGo), 0o700); err != nil { //nolint:gosec // it has to be executable
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), "./go.sh", "build")
+	cmd.Env = append(os.Environ(), "PATH="+folder+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	errOut, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(errOut)
+	for _, want := range []string{"  downloading Go modules ...", "an error"} {
+		if !lines.Scan() || lines.Text() != want {
+			t.Errorf("got %q, want %q", lines.Text(), want)
+		}
+	}
+	if _, err := io.WriteString(in, "end\n"); err != nil {
+		t.Error(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -151,16 +151,16 @@ oci_layout() {
 }
 
 oci() {
-  local context=$1 dockerfile=$2 name out=$4 layout
+  local context=$1 dockerfile=$2 name out=$4
   name=$(full_name "$3")
   shift 4
   works buildah || install_buildah
   mkdir -p "$(dirname "$out")"
   layout=$(mktemp -d)
+  trap 'rm -rf "$layout"' EXIT
   oci_layout "$name" "$layout" "$context" "$dockerfile" "$@"
   tar -C "$layout" --format=ustar --sort=name --mtime="@${SOURCE_DATE_EPOCH:-0}" --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
     -cf "$out" .
-  rm -rf "$layout"
 }
 
 names() {
@@ -180,7 +180,7 @@ push() {
 
 case "${1:-}:$#" in
   build:5) build "${@:2}" ;;
-  oci:[6-9]) oci "${@:2}" ;;
+  oci:[6-9] | oci:[1-9][0-9]) oci "${@:2}" ;;
   push:2) push "$2" ;;
   names:2) names "$2" ;;
   *)

@@ -21,8 +21,8 @@ die() {
 }
 
 check() {
-  local number='(0|[1-9][0-9]*)' changes
-  [[ $VERSION =~ ^v$number\.$number\.$number(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$ ]] ||
+  local number='(0|[1-9][0-9]*)' part='(0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)' changes
+  [[ $VERSION =~ ^v$number\.$number\.$number(-$part(\.$part)*)?$ ]] ||
     die "VERSION is \"$VERSION\"; it has to look like v1.2.3 or v1.2.3-rc.1"
   if [[ -z ${ALLOW_DIRTY:-} ]]; then
     changes=$(git -C "$root" status --porcelain) || die "this is no working tree of git; ALLOW_DIRTY=1 makes a release nevertheless"

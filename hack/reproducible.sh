@@ -13,7 +13,7 @@ if ! command -v buildah >/dev/null && { [[ $(id -u) -ne 0 ]] || ! command -v apt
   echo "buildah is not installed and this user cannot install it: the image is not compared"
   export ARCHITECTURES=
 fi
-for bad in 1.2.3 v1.2 v01.2.3 v1.2.3+build v1.2.3-; do
+for bad in 1.2.3 v1.2 v01.2.3 v1.2.3+build v1.2.3- v1.2.3-01; do
   if VERSION=$bad hack/release.sh "$work/refused" 2>/dev/null; then
     echo "The version $bad should be refused" >&2
     exit 1

@@ -69,6 +69,10 @@ func compare(want, got map[string]*unstructured.Unstructured) error {
 
 // withoutKeep takes off what only the chart adds.
 func withoutKeep(object *unstructured.Unstructured) *unstructured.Unstructured {
-	unstructured.RemoveNestedField(object.Object, "metadata", "annotations", keep)
+	annotations := object.GetAnnotations()
+	if delete(annotations, keep); len(annotations) == 0 {
+		annotations = nil
+	}
+	object.SetAnnotations(annotations)
 	return object
 }

@@ -90,11 +90,14 @@ func templates(objects, monitoring []*unstructured.Unstructured) (map[string][]b
 
 // installed returns the template of an object of the controller, or of one that a cluster has once.
 func installed(object *unstructured.Unstructured, own names) (file, text string, err error) {
+	m := &marks{}
 	if value := sharedBy[name(object)]; value != "" {
-		text, err := (&marks{}).write(object.Object)
+		if err := unstructured.SetNestedMap(object.Object, kept(object, m), "metadata", "annotations"); err != nil {
+			return "", "", err
+		}
+		text, err := m.write(object.Object)
 		return "templates/shared.yaml", when(".Values."+value, text), err
 	}
-	m := &marks{}
 	condition, err := own.adapt(object, m)
 	if err != nil {
 		return "", "", err
@@ -124,19 +127,12 @@ func crd(object *unstructured.Unstructured) (text string, spec []byte, err error
 		return "", nil, err
 	}
 	m := &marks{}
-	annotations := object.GetAnnotations()
-	if annotations == nil {
-		annotations = map[string]string{}
-	}
 	head := map[string]any{
 		"apiVersion": object.GetAPIVersion(),
 		"kind":       object.GetKind(),
 		"metadata": map[string]any{
-			"name": object.GetName(),
-			"annotations": withEntry(annotations, m.block(`
-{{- if .Values.crd.keep }}
-`+keep+`: keep
-{{- end }}`)),
+			"name":        object.GetName(),
+			"annotations": kept(object, m),
 		},
 		"spec": m.value(`.Files.Get "files/crd-spec.yaml" | trim | nindent 2`),
 	}
@@ -144,10 +140,14 @@ func crd(object *unstructured.Unstructured) (text string, spec []byte, err error
 	return when(".Values.crd.install", text), spec, err
 }
 
-// withEntry adds an entry that is a mark of a block.
-func withEntry(entries map[string]string, block string) map[string]any {
-	all := map[string]any{block: nil}
-	for key, value := range entries {
+// kept returns the annotations of an object, with the one by which it stays when the release is uninstalled. The CRD does, because all
+// SequentialJobs would go with it; and so does what guards these, for the controllers of other releases and for the next installation.
+func kept(object *unstructured.Unstructured, m *marks) map[string]any {
+	all := map[string]any{m.block(`
+{{- if .Values.crd.keep }}
+` + keep + `: keep
+{{- end }}`): nil}
+	for key, value := range object.GetAnnotations() {
 		all[key] = value
 	}
 	return all

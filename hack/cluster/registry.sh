@@ -15,12 +15,12 @@ registry_binary() {
   command -v apt-get >/dev/null || fail "the registry is Debian's package docker-registry, and there is no apt-get"
   work=$(mktemp -d)
   (
+    trap 'rm -rf "$work"' EXIT
     cd "$work" || exit
     apt-get download docker-registry || { apt-get update && apt-get download docker-registry; }
     dpkg-deb -x docker-registry_*.deb .
     mv usr/bin/docker-registry "$bin/docker-registry"
   )
-  rm -rf "$work"
 }
 
 listens() { timeout 1 bash -c "exec 3<>/dev/tcp/$1/$2" 2>/dev/null; }

@@ -173,16 +173,16 @@ func noInitContainerName(names string) check {
 
 // volumesExist says that what the containers of a list mount, or use as a device, is there.
 func volumesExist(list, noun, field string) check {
-	besides := ``
+	orOwn := ``
 	if noun == "step" {
-		besides = ` || c.name in ` + withOwnVolumes
+		orOwn = ` || c.name in ` + withOwnVolumes
 	}
 	used := `c.` + field + `.map(m, m.name)`
 	return check{
 		condition: `[` + volumeNames + `].all(volumes, ` + list + `.all(c, ` +
-			`!has(c.` + field + `) || c.` + field + `.all(m, m.name in volumes)` + besides + `))`,
+			`!has(c.` + field + `) || c.` + field + `.all(m, m.name in volumes)` + orOwn + `))`,
 		message: `'` + noun + ` "' + ` + list +
-			`.map(c, has(c.` + field + `) && !(sets.contains(` + volumeNames + `, ` + used + `)` + besides + `), ` +
+			`.map(c, has(c.` + field + `) && !(sets.contains(` + volumeNames + `, ` + used + `)` + orOwn + `), ` +
 			`c.name + '": ` + field + ` "' + ` + used + `.filter(n, !(n in ` + volumeNames + `))[0])[0] + ` +
 			`'" is not a volume in spec.template.spec.volumes: add it there or correct the name'`,
 	}

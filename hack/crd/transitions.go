@@ -52,6 +52,13 @@ func startedSteps(same string) apiextensionsv1.ValidationRule {
 			"restore it, or delete the SequentialJob and create it again"
 		completed = "the steps of a completed sequence cannot be changed: " +
 			"delete the SequentialJob and create it again"
+
+		// The step that runs is the last one that has started. The way out of the most common mistake, a wrong image, comes first.
+		last      = `[size(oldSelf.status.steps) - 1]`
+		isRunning = `oldSelf.status.steps` + last + `.state == 'Running' && size(self.spec.containers) == size(oldSelf.spec.containers) && ` +
+			`self.spec.containers` + last + ` != oldSelf.spec.containers` + last
+		running = `oldSelf.status.steps` + last + `.name + ' runs. To correct it, set retries to status.progress.retries, delete its Job (kubectl delete job ' + ` +
+			`oldSelf.status.steps` + last + `.jobName + '), and once the sequence has failed, edit the step and raise retries. Otherwise `
 	)
 	return apiextensionsv1.ValidationRule{
 		Rule: unlessStatusChangesToo + `[size(self.spec.containers)].all(is, [size(oldSelf.spec.containers)].all(was, ` +

@@ -1,10 +1,9 @@
 package sequence_test
 
 import (
-	"strings"
-
 	"fmt"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"

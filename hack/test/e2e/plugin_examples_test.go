@@ -30,6 +30,11 @@ func (c *cluster) createSteps(name, transform string, changes ...func(*v1alpha1.
 
 func runningEtl(c *cluster) { c.createSteps("etl", "sleep 2; echo transform") }
 
+func endlessEtl(c *cluster) {
+	c.createSteps("etl", "trap 'exit 1' TERM; sleep 600 & wait")
+	c.WaitForRunning("etl", 1)
+}
+
 func failedEtl(c *cluster) {
 	c.createSteps("etl", "echo transform; exit 2")
 	c.mustFail("etl")
@@ -68,8 +73,8 @@ const (
 
 // examples have an entry for each command of the help.
 var examples = map[string]example{
-	"kubectl sj cancel etl":       {before: runningEtl, code: kubectl.ExitError, says: "--yes"},
-	"kubectl sj cancel etl --yes": {before: runningEtl, says: "etl is cancelled"},
+	"kubectl sj cancel etl":       {before: endlessEtl, code: kubectl.ExitError, says: "--yes"},
+	"kubectl sj cancel etl --yes": {before: endlessEtl, says: "etl is cancelled"},
 	"kubectl sj completion kubectl >~/.local/bin/kubectl_complete-sj && chmod +x ~/.local/bin/kubectl_complete-sj": {},
 	"source <(kubectl sj completion bash)":  {},
 	createEtl:                               {says: "etl created"},
@@ -91,7 +96,7 @@ var examples = map[string]example{
 	"kubectl sj status":                                            {before: runningEtl, says: "etl"},
 	"kubectl sj status etl --watch":                                {before: runningEtl, says: "Completed"},
 	"kubectl sj status --all-namespaces":                           {before: runningEtl, says: "etl"},
-	"kubectl sj suspend etl":                                       {before: runningEtl, says: "etl is suspended"},
+	"kubectl sj suspend etl":                                       {before: endlessEtl, says: "etl is suspended"},
 	"kubectl sj version":                                           {says: "ontroller"},
 	"kubectl sj version --client":                                  {says: "v"},
 	"kubectl sj version -o json":                                   {says: "{"},
@@ -141,10 +146,10 @@ func commandsOf(block framework.Block) []string {
 
 func (c *cluster) runExampleOfThePlugin(command string, tc example) {
 	c.T.Helper()
+	run := c.shell()
 	if tc.before != nil {
 		tc.before(c)
 	}
-	run := c.shell()
 	if out, err := run(fitDocs.Replace(tc.files)); err != nil {
 		c.T.Fatalf("%s: %v: %s", tc.files, err, out)
 	}

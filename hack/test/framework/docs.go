@@ -15,13 +15,16 @@ type Block struct {
 	Line int
 	// Commands are for bash.
 	Commands string
-	// RunBy is what runs the commands, from a comment above the block, `<!-- run by: ... -->`: the name of a test, or a target of
-	// make that CI runs; otherwise "hand", a colon, and why no test can. Without a comment, TestTheCommandsOfTheDocsWork runs them.
+	// RunBy is what runs the commands, from a comment above the block, `<!-- run by: ... -->`: the name of a test that takes them from
+	// there, or a target of make that CI runs; otherwise "hand", a colon, and why no test can.
 	RunBy string
+	// CoveredBy is the name of a test that does the same by other means, `<!-- covered by: ... -->`. Without any comment,
+	// TestTheCommandsOfTheDocsWork runs the commands.
+	CoveredBy string
 }
 
 var (
-	bashBlock = regexp.MustCompile("(?ms)^( *<!-- run by: ([^\n]*) -->\n)? *```(?:bash|sh)\n(.*?)^ *```$")
+	bashBlock = regexp.MustCompile("(?ms)^(?: *<!-- (?:run by: ([^\n]*)|covered by: (\\w+)) -->\n)? *```(?:bash|sh)\n(.*?)^ *```$")
 	docsPages = []string{"README.md", "CONTRIBUTING.md", "docs/*.md", "docs/*/*.md", "manifests/*/README.md", "hack/*/README.md", "artifacts/*/*.md"}
 )
 
@@ -72,7 +75,7 @@ func Blocks(t *testing.T, page string) []Block {
 			return string(content[at[2*group]:at[2*group+1]])
 		}
 		blocks = append(blocks, Block{
-			Page: page, Line: strings.Count(string(content[:at[0]]), "\n") + 1, Commands: text(3), RunBy: text(2),
+			Page: page, Line: strings.Count(string(content[:at[0]]), "\n") + 1, Commands: text(3), RunBy: text(1), CoveredBy: text(2),
 		})
 	}
 	return blocks

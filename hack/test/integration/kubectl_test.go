@@ -173,7 +173,7 @@ func TestAWrongImageIsCorrectedAsTheRefusalSays(t *testing.T) {
 	c.WaitForRunning("etl", 1)
 	correct := `[{"op": "replace", "path": "/spec/containers/1/image", "value": "example.com/corrected:v1"}]`
 	out, err := framework.RunKubectl("patch", "-n", c.Namespace, "sj/etl", "--type=json", "--patch="+correct)
-	_, told, isTold := strings.Cut(out, "To correct it, delete its Job (kubectl ")
+	_, told, isTold := strings.Cut(out, "To correct it, set retries to status.progress.retries, delete its Job (kubectl ")
 	command, _, _ := strings.Cut(told, ")")
 	if err == nil || !isTold {
 		t.Fatalf("kubectl patch: %v\n%s", err, out)

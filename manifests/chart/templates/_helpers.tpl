@@ -11,7 +11,7 @@
 
 {{- /* GOMEMLIMIT, in MiB: nine tenths of the limit, so that the garbage collector works harder before the kernel ends the process. */}}
 {{- define "sequentialjob.memoryLimit" -}}
-{{- $limit := dig "limits" "memory" "" .Values.resources | toString -}}
+{{- $limit := dig "limits" "memory" "" (.Values.resources | default dict) | toString -}}
 {{- if .Values.goMemoryLimit -}}
 {{ .Values.goMemoryLimit }}
 {{- else if regexMatch "^[0-9]+Mi$" $limit -}}
