@@ -2,7 +2,7 @@
 // steps.
 //
 //	go run ./artifacts/examples/go                       # in the cluster of "make demo"
-//	go run ./artifacts/examples/go -image busybox:1.37   # in any cluster that can pull this image
+//	go run ./artifacts/examples/go -image busybox:1.36   # in any cluster that can pull this image
 //
 // The default image, data-tools/shell:v1, exists only in the cluster of "make demo". The program finds the cluster as kubectl does.
 //
@@ -41,7 +41,7 @@ func main() {
 	namespace := flag.String("namespace", "", "where to create the SequentialJob (default: the namespace of the kubectl context)")
 	image := flag.String("image", "data-tools/shell:v1",
 		"`image` of the steps, which has the command echo. Only the cluster of \"make demo\" has the default one;\n"+
-			"with any other cluster use one that it can pull, such as busybox:1.37")
+			"with any other cluster use one that it can pull, such as busybox:1.36")
 	timeout := flag.Duration("timeout", 5*time.Minute, "how long to wait for the end of the sequence")
 	flag.Parse()
 	os.Exit(run(*namespace, *image, *timeout))
