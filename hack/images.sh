@@ -47,7 +47,7 @@ install_buildah() {
   if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
     die "no tool works here to build images with: start docker, or install podman or buildah"
   fi
-  echo "  installing buildah, since no container engine runs here" >&2
+  echo "  installing buildah" >&2
   if ! apt-get install -y --no-install-recommends buildah >/dev/null 2>&1; then
     apt-get update >/dev/null
     DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends buildah >/dev/null
@@ -98,7 +98,7 @@ build_with() {
         podman save --quiet --format docker-archive -o "$out" "$name"
       ;;
     buildah)
-      # The prune is for the image whose name this one takes: it would stay in the store for ever.
+      # The prune is for the image whose name this one takes: it would stay in the store forever.
       buildah_here bud --quiet --isolation chroot --timestamp 0 "${args[@]}" -t "$name" "$context" &&
         buildah_here push --quiet "$name" "docker-archive:$out:$name" &&
         buildah_here rmi --prune

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes a release, of one architecture, twice, from two copies of the sources in different places, and compares it bit by bit: who makes
-# a release again can tell whether it is what the sources say. The second one shares no cache with the first, so that everything is
+# Makes a release, of one architecture, twice, from two copies of the sources in different places, and compares it bit by bit:
+# anybody who makes it again can tell whether it is what the sources say. The second one shares no cache with the first, so that everything is
 # compiled again: about five minutes on 2 cores. The other architectures are made in the same way, and are not compared here.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

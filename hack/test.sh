@@ -18,7 +18,7 @@ export FAULTS_REPORT=$reports/faults.jsonl
 # The modules that have tests, in addition to the root one.
 modules=(hack/bench hack/crd hack/compat hack/demo/data-tools hack/sbom)
 
-# need PROGRAM WHY PACKAGE...: installs the Debian packages of a program that is missing; who cannot do that is told.
+# need PROGRAM WHY PACKAGE...: installs the Debian packages of a program that is missing; a user who cannot is told what to install.
 need() {
   local program=$1 why=$2
   shift 2

@@ -81,13 +81,18 @@ module_files() {
 can_install() { [[ $(id -u) -eq 0 ]] && command -v apt-get >/dev/null; }
 
 announce() {
+  local program missing=()
   echo "The first time this takes about 6 minutes on 2 cores: it builds the linter, and compiles everything again to compare the bits."
-  if command -v shellcheck >/dev/null; then
+  for program in shellcheck buildah; do
+    command -v "$program" >/dev/null || missing+=("$program")
+  done
+  if [[ ${#missing[@]} -eq 0 ]]; then
     return
   elif can_install; then
-    echo "It installs the Debian package shellcheck, which is missing."
+    echo "It installs these Debian packages, which are missing: ${missing[*]}."
   else
-    echo "shellcheck is missing: install it (apt-get install shellcheck), or only the syntax of scripts is checked."
+    echo "Missing: ${missing[*]}. On Debian, run: apt-get install ${missing[*]}"
+    echo "Without shellcheck only the syntax of scripts is checked; without buildah the image of the release is not compared."
   fi
 }
 

@@ -16,7 +16,7 @@ import (
 // those of numbers and all of them are laxer than Go about times.
 const (
 	// quantity is what resource.ParseQuantity takes, with limits on the digits: an exponent such as 1e999999999 is valid to
-	// it, and would keep it busy for ever.
+	// it, and would keep it busy forever.
 	quantity = `^[+-]?([0-9]{1,60}([.][0-9]{0,60})?|[.][0-9]{1,60})([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]{1,3})?$`
 	// The longest text of that pattern has 127 characters.
 	maxQuantityLength = 127

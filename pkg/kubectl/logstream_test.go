@@ -23,10 +23,10 @@ func (silentNode) Open(ctx context.Context, _ follow.Request) (io.ReadCloser, er
 	return out, nil
 }
 
-// Snapshot does not change: the container runs for ever.
+// Snapshot does not change: the container runs forever.
 func (n silentNode) Snapshot() (Snapshot, error) { return n.s, nil }
 
-// What is not followed is there already: a container that runs is no reason to wait for it for ever.
+// What is not followed is there already: a container that runs is no reason to wait for it forever.
 func TestANodeThatIsCutOffDoesNotKeepLogsFromEnding(t *testing.T) {
 	l := newFakeLogs(1, 1)
 	status := corev1.ContainerStatus{Name: "step-0", State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}}

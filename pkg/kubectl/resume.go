@@ -17,14 +17,14 @@ func newResumeCommand(t *Tool) *cobra.Command {
 	var step string
 	cmd := &cobra.Command{
 		Use:   "resume NAME [--step=STEP]",
-		Short: "Let a paused SequentialJob go on, or approve a step",
+		Short: "Let a paused SequentialJob continue, or approve a step",
 		Long: strings.TrimSpace(`
-Let a paused SequentialJob go on with the same step. Completed steps do not run again.
+Let a paused SequentialJob continue with the same step. Completed steps do not run again.
 
 With --step, approve a step that waits for approval: its entry in spec.stepOverrides has "suspend: true". That may be done before the step's
 turn comes.`),
 		Example: indent(t, `
-# Go on after a pause
+# Continue after a pause
 %[1]s resume etl
 
 # Approve the step load

@@ -17,16 +17,16 @@ func newRetryCommand(t *Tool) *cobra.Command {
 	var follow bool
 	cmd := &cobra.Command{
 		Use:   "retry NAME",
-		Short: "Let a SequentialJob that has failed go on with the failed step",
+		Short: "Let a SequentialJob that has failed continue with the failed step",
 		Long: strings.TrimSpace(`
-Let a SequentialJob that has failed go on with the step that failed. Completed steps do not run again.
+Let a SequentialJob that has failed continue with the step that failed. Completed steps do not run again.
 
 It raises spec.retries by one, and only if nobody has changed the SequentialJob meanwhile. Fix first what made the step fail. If it is the
 step itself, edit it, and the steps after it if need be: kubectl edit sj NAME.
 
 The exit code is 1 if it cannot be retried: it has not failed, was cancelled, or has no time left.`),
 		Example: indent(t, `
-# Go on with the failed step
+# Continue with the failed step
 %[1]s retry etl
 
 # The same, and follow the logs until the end

@@ -26,12 +26,12 @@ func newSuspendCommand(t *Tool) *cobra.Command {
 Pause a SequentialJob: the pods of the running step are stopped, and no other step starts. A step that was stopped starts again when
 the SequentialJob is resumed: what its pods have not stored is lost.
 
-A step whose Job a queue such as Kueue manages goes on, because only its queue can stop it. Nothing starts after it.`),
+A step whose Job a queue such as Kueue manages continues, because only its queue can stop it. Nothing starts after it.`),
 		Example: indent(t, `
 # Pause etl
 %[1]s suspend etl
 
-# Let it go on
+# Let it continue
 %[1]s resume etl`),
 		Args: needName,
 		RunE: func(cmd *cobra.Command, args []string) error {

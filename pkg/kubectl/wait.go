@@ -32,7 +32,7 @@ The exit code is the first of these that is true:
   1    one of them has failed or was cancelled
   0    all are complete`),
 		Example: indent(t, `
-# Go on in a script only after success
+# Continue in a script only after success
 %[1]s wait etl && echo done
 
 # Wait for two of them, an hour at most

@@ -100,7 +100,7 @@ func TestASuspendedJobIsResumedToBeStoppedWhateverHasSucceeded(t *testing.T) {
 	}
 }
 
-// Somebody has written the status: what is taken from it must be fit to be stored, and no turn go on for ever.
+// Somebody has written the status: what is taken from it must be fit to be stored, and no turn go on forever.
 func TestAForgedResultEndsTheSequence(t *testing.T) {
 	for name, change := range map[string]func(*v1alpha1.SequentialJob){
 		"a reason that is none": func(sj *v1alpha1.SequentialJob) { sj.Status.Result.Type, sj.Status.Result.Reason = "Failed", "-bad-" },

@@ -108,7 +108,7 @@ func newLock(election config.LeaderElectionConfiguration, client *rest.Config) (
 }
 
 // refusableLock is a lock that gives up once the API server has refused requests about it for so long that it is no accident:
-// an elector would go on for ever, and the process would look as if it stood by.
+// an elector would go on forever, and the process would look as if it stood by.
 type refusableLock struct {
 	resourcelock.Interface
 	patience time.Duration

@@ -19,7 +19,7 @@ import (
 func TestFaultsTheNodeIsLostInMidStep(t *testing.T) {
 	w, report := newWorld(t), startReport(t)
 	const sequences = 10
-	// Without it nobody plays the node: pods that are bound to it run for ever.
+	// Without it nobody plays the node: pods that are bound to it run forever.
 	clusterCommand(t, "stop", "kwok-controller")
 	lost := w.onlyNode()
 	w.StartController()
