@@ -33,9 +33,9 @@ func newLogsCommand(t *Tool) *cobra.Command {
 Print the logs of a SequentialJob: all steps in order, of each step all attempts, and of each attempt all pods; spec.finally too.
 Without a name, of the newest SequentialJob in the namespace.
 
-With --follow, wait for what is still to come and continue across steps, retries, log rotation and restarts of the API server, until the
-sequence ends. The exit code is then as that of "wait": 0 if it completed, 1 if it failed or was cancelled, 2 if it was deleted before
-that.
+With --follow, wait for what is still to come and continue across steps, retries, log rotation and restarts of the API server,
+until the sequence ends. The exit code is then as that of "wait": 0 if it completed, 1 if it failed or was cancelled, 2 if it was
+deleted before that.
 
 The standard output has the logs and nothing else, each line with its step in front unless it is clear which step it is. What
 they are logs of, and what is waited for, goes to the standard error.
