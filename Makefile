@@ -31,8 +31,7 @@ export CONTAINER_TOOL
 BIN := $(CURDIR)/bin
 VERSION_PACKAGE := k8s.io/component-base/version
 # The same sources give the same bits: no paths, and no time of the build.
-GO_BUILD = CGO_ENABLED=0 hack/go.sh build -trimpath -ldflags "-s -w -X $(VERSION_PACKAGE).gitVersion=$(VERSION)"
-PLUGIN_BUILD = CGO_ENABLED=0 hack/go.sh build -trimpath -ldflags "-s -w -X $(VERSION_PACKAGE).gitVersion=$(VERSION) -X $(VERSION_PACKAGE).gitCommit=$(COMMIT)"
+GO_BUILD = CGO_ENABLED=0 hack/go.sh build -trimpath -ldflags "-s -w -X $(VERSION_PACKAGE).gitVersion=$(VERSION) -X $(VERSION_PACKAGE).gitCommit=$(COMMIT)"
 ARCH ?= $(shell go env GOARCH)
 KUBECTL ?= $(shell command -v kubectl 2>/dev/null || echo $(BIN)/cluster/kubectl)
 CLUSTER_SH := hack/cluster/cluster.sh

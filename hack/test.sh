@@ -111,6 +111,8 @@ faults() {
 
 e2e() {
   need tmux "in which the plugin's live view is tested" tmux
+  need jq "which commands of the docs use" jq
+  need curl "which commands of the docs use" curl
   export CLUSTER_NAME=e2e NODES=real
   if ! hack/tools/build.sh helm || ! make --no-print-directory cluster-ready; then
     broken=1
@@ -119,7 +121,7 @@ e2e() {
     broken=1
   else
     KUBECONFIG=$(hack/cluster/cluster.sh kubeconfig) KUBECTL=$root/bin/cluster/kubectl \
-      go_test e2e . -tags e2e -timeout 20m ./hack/test/e2e
+      go_test e2e . -tags e2e -parallel 4 -timeout 40m ./hack/test/e2e
   fi
   if [[ $broken -ne 0 ]]; then
     show_controller_log

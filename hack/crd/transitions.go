@@ -48,8 +48,8 @@ func startedSteps(same string) apiextensionsv1.ValidationRule {
 		noneIsAdded = `(!` + areComplete + ` || is <= was)`
 
 		started = "a step that has started cannot be changed, moved or removed, nor can a step be put before it " +
-			"(status.steps lists the started ones; only the failed step of a failed sequence can be changed): " +
-			"restore it, or delete the SequentialJob and create it again"
+			"(status.steps lists the started ones; only the failed step of a failed sequence can be changed)"
+		instead   = "restore it, or delete the SequentialJob and create it again"
 		completed = "the steps of a completed sequence cannot be changed: " +
 			"delete the SequentialJob and create it again"
 

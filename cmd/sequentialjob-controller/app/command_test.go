@@ -132,6 +132,13 @@ func TestKubeconfigFlagsReachTheClient(t *testing.T) {
 	}
 }
 
+func TestVersionSaysWhatThisIs(t *testing.T) {
+	out, err := execute(t, "--version")
+	if want := "sequentialjob-controller " + buildinfo.Get().String() + "\n"; err != nil || out != want {
+		t.Errorf("%v: %q, want %q", err, out, want)
+	}
+}
+
 func TestAKubeconfigThatIsMissingOrEmptyIsNamedWithWhatToDo(t *testing.T) {
 	withoutCluster(t)
 	missing, empty := filepath.Join(t.TempDir(), "missing"), filepath.Join(t.TempDir(), "empty")
@@ -154,23 +161,5 @@ func TestAKubeconfigThatIsMissingOrEmptyIsNamedWithWhatToDo(t *testing.T) {
 				t.Errorf("got  %v\nwant %s", err, want)
 			}
 		})
-	}
-}
-
-// --version ends the process, so it runs in one of its own.
-func TestVersionPrintsTheVersion(t *testing.T) {
-	if os.Getenv("PRINT_VERSION") != "" {
-		_, err := execute(t, "--version")
-		t.Fatalf("--version did not end the process: %v", err)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	process := exec.Command(self, "-test.run=^TestVersionPrintsTheVersion$")
-	process.Env = append(os.Environ(), "PRINT_VERSION=yes")
-	output, err := process.CombinedOutput()
-	if out := string(output); err != nil || !strings.Contains(out, version.Get().GitVersion) {
-		t.Errorf("%v: %q, want version %s", err, out, version.Get().GitVersion)
 	}
 }
