@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes all that a release has in a directory, which is emptied before:
+# Makes all that a release has, in a directory, which replaces that of an earlier release:
 #   VERSION=v1.2.3 release.sh DIRECTORY
 # The same commit gives the same bits, with the same Go, buildah and gzip: no path, no user and no time of the build is in them.
 #
@@ -79,20 +79,25 @@ chart() {
 
 [[ $# -eq 1 && -n ${VERSION:-} ]] || { sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2; exit 2; }
 check
-rm -rf "$1"
-mkdir -p "$1"
-out=$(cd "$1" && pwd)
+target=$(realpath -m "$1")
+# It is replaced, so it must not hold what nobody wants to lose.
+[[ ! -e $target || -f $target/SHA256SUMS || -z $(ls -A "$target") ]] || die "$1 holds something else than a release: name another directory"
 cd "$root"
 image=${RELEASE_IMAGE:-ghcr.io/example/sequential-job-operator}
 export VERSION COMMIT=${COMMIT-$(git rev-parse HEAD 2>/dev/null || true)}
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+out=$work/release
+mkdir "$out"
 export HELM_CONFIG_HOME=$work HELM_CACHE_HOME=$work HELM_DATA_HOME=$work
 plugin >/dev/null
 image
 manifests
 chart
 (cd "$out" && find . -type f ! -name SHA256SUMS -printf '%P\n' | LC_ALL=C sort | xargs sha256sum >"$work/sums" && mv "$work/sums" SHA256SUMS)
+rm -rf "$target"
+mkdir -p "$(dirname "$target")"
+mv "$out" "$target"
 echo "The release $VERSION, in $1:"
-(cd "$out" && du -h -- *)
+(cd "$target" && du -h -- *)

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Makes a release, of one architecture, twice, from two copies of the sources in different places, and compares it bit by bit:
-# anybody who makes it again can tell whether it is what the sources say. The second one shares no cache with the first, so that everything is
-# compiled again: about five minutes on 2 cores. The other architectures are made in the same way, and are not compared here.
+# anybody who makes it again can tell whether it is what the sources say. The second one shares no cache with the first, so that
+# everything is compiled again: about five minutes on 2 cores. The other architectures are made in the same way, and are not compared.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 work=$(mktemp -d)
 trap 'chmod -R u+w "$work" && rm -rf "$work"' EXIT
 arch=$(go env GOARCH)
 hack/tools/build.sh helm
-export HELM=$PWD/bin/tools/helm VERSION=v0.0.0-reproducible COMMIT=none ALLOW_DIRTY=1 SOURCE_DATE_EPOCH=0 ARCHITECTURES=$arch PLUGIN_PLATFORMS=linux/$arch
+export HELM=$PWD/bin/tools/helm VERSION=v0.0.0-reproducible COMMIT=none ALLOW_DIRTY=1 SOURCE_DATE_EPOCH=0
+export ARCHITECTURES=$arch PLUGIN_PLATFORMS=linux/$arch
 if ! command -v buildah >/dev/null && { [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; }; then
   echo "buildah is not installed and this user cannot install it: the image is not compared"
   export ARCHITECTURES=

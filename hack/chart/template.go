@@ -8,8 +8,9 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// A template is made of an object in which marks stand for actions of the template language. Marks are plain words, so that the object
-// can be written as YAML, and sort last, so that none begins an item of a list. Only then they are replaced, after everything else that looks like an action was made harmless.
+// marks are what a template is made with: words in an object that stand for actions of the template language. As plain words they let
+// the object be written as YAML, and they sort last, so that none begins an item of a list. They are replaced in the written text,
+// once everything else in it that looks like an action is escaped.
 type marks struct{ actions []string }
 
 // value returns a mark that stands for a value, in the place of a string or within one.

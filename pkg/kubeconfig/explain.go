@@ -33,7 +33,7 @@ func NoCluster(path string) error {
 	}
 	switch {
 	case len(files) == 0:
-		return fmt.Errorf("%w: set KUBECONFIG to a file that exists, or use --kubeconfig", ErrNoCluster)
+		return fmt.Errorf("%w: set KUBECONFIG to a file that names a cluster, or use --kubeconfig", ErrNoCluster)
 	case slices.ContainsFunc(files, exists):
 		return fmt.Errorf("%w: %s is %q, where no cluster is named: %s", ErrNoCluster, source, joined(files), remedy)
 	}

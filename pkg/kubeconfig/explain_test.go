@@ -20,8 +20,8 @@ func TestTheFilesThatWereLookedAtAreNamed(t *testing.T) {
 	for name, tc := range map[string]struct {
 		environment, flag, want string
 	}{
-		"nothing":              {"", "", "no cluster is configured: set KUBECONFIG to a file that exists, or use --kubeconfig"},
-		"only a separator":     {string(filepath.ListSeparator), "", "no cluster is configured: set KUBECONFIG to a file that exists, or use --kubeconfig"},
+		"nothing":              {"", "", "no cluster is configured: set KUBECONFIG to a file that names a cluster, or use --kubeconfig"},
+		"only a separator":     {string(filepath.ListSeparator), "", "no cluster is configured: set KUBECONFIG to a file that names a cluster, or use --kubeconfig"},
 		"the variable":         {one, "", `no cluster is configured: KUBECONFIG is "` + one + `", which does not exist: correct it, or use --kubeconfig`},
 		"the flag":             {one, two, `no cluster is configured: --kubeconfig is "` + two + `", which does not exist: correct the path`},
 		"one of a list exists": {list, "", `no cluster is configured: KUBECONFIG is "` + list + `", where no cluster is named: correct it, or use --kubeconfig`},

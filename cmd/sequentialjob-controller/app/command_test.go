@@ -146,7 +146,7 @@ func TestAKubeconfigThatIsMissingOrEmptyIsNamedWithWhatToDo(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, tc := range map[string]struct{ environment, flag, want string }{
-		"nothing is set":          {"", "", "set KUBECONFIG to a file that exists, or use --kubeconfig"},
+		"nothing is set":          {"", "", "set KUBECONFIG to a file that names a cluster, or use --kubeconfig"},
 		"KUBECONFIG is missing":   {missing, "", `KUBECONFIG is "` + missing + `", which does not exist: correct it, or use --kubeconfig`},
 		"KUBECONFIG is empty":     {empty, "", `KUBECONFIG is "` + empty + `", where no cluster is named: correct it, or use --kubeconfig`},
 		"--kubeconfig is missing": {empty, missing, `--kubeconfig is "` + missing + `", which does not exist: correct the path`},
